@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from genvx.core.value import replace
 from genvx.core.wire.asking import call_of, reply_form
 from genvx.core.wire.plain import dumps
-from genvx.errors import GenvxError
+from genvx.errors import CommandNotFound, GenvxError
 from genvx.fleet.ask import HostGroup, attempt
 from genvx.fleet.questions import Questions
 from genvx.fleet.replies import read_reply
@@ -21,10 +22,16 @@ from genvx.keeping.frames import Broken
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from genvx.core.leases.grant import Grant
+    from genvx.core.requests.ask import Wanted
     from genvx.core.wire.call import Call
+    from genvx.core.wire.job import Job
     from genvx.core.wire.operation import Operation
+    from genvx.core.wire.progress import Progress
     from genvx.core.wire.reply import Reply
     from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.fleet.remote import RemoteCommand
+    from genvx.keeping.carried import Carried
 
 # Seconds for which what the keeper has seen of a host is good enough to choose it.
 _SEEN = 1.0
@@ -50,9 +57,15 @@ class _Unkept(BaseException):
 class KeptHost(Questions):
     """KeptHost is a host that is asked through a keeper."""
 
-    def __init__(self, spec: HostSpec) -> None:
+    def __init__(
+        self, spec: HostSpec, fleet: KeptFleet | None = None, warmth: Warmth | None = None
+    ) -> None:
+        """fleet, warmth: where it is one of a fleet, that, and what asks keepers."""
         self.name = spec.name
         self._spec = spec
+        self._fleet = fleet
+        self._warmth = warmth
+        self._carried: Carried | None = None
         self.replies: dict[bytes, Reply | GenvxError] = {}
 
     @property
@@ -75,6 +88,33 @@ class KeptHost(Questions):
         if isinstance(reply, GenvxError):
             raise reply
         return read_reply(reply_form(operation), reply.result())
+
+    def start(self, wanted: Wanted, job: Job) -> RemoteCommand[Progress]:
+        """Start a command on the host, as SSHHost does; through a carrier, if there is one."""
+        if self._fleet is None or self._warmth is None:
+            raise _Unkept
+        if asking.keepable(self._spec) and not self._fleet.connected(self.name):
+            from genvx.core.prelude import with_prelude
+            from genvx.core.requests.ask import Ask
+            from genvx.fleet.offer import offering
+
+            asked = offering(self._spec, wanted) if isinstance(wanted, Ask) else wanted
+            argv = with_prelude(self._spec.prelude, job.argv)
+            try:
+                self._carried = self._warmth.carry(self._spec, asked, replace(job, argv=argv))
+            except CommandNotFound as error:
+                raise error.on(self.name) from None
+            if self._carried is not None:
+                return self._carried
+        started: RemoteCommand[Progress] = self._fleet.cold(self.name).start(wanted, job)
+        return started
+
+    def signal(self, grant: Grant, name: str) -> None:
+        """Send a signal, named without SIG, to the command of a grant."""
+        if self._carried is not None:
+            self._carried.signal(grant, name)
+        elif self._fleet is not None:
+            self._fleet.cold(self.name).signal(grant, name)
 
     def __getattr__(self, name: str) -> Any:
         # What a host over SSH can do as well, such as being examined, it does itself.
@@ -108,6 +148,14 @@ class Warmth:
             "host_lost_after": host_lost_after,
             "idle": idle,
         }
+
+    def carry(self, spec: HostSpec, wanted: Wanted, job: Job) -> Carried | None:
+        """Start a command on a host through a carrier; raises and returns as `carried.start`."""
+        # Imported here: questions carry nothing.
+        from genvx.keeping import carried
+
+        options = {name: each for name, each in self._options.items() if name != "fanout"}
+        return carried.start(self._environ, spec, wanted, job, **options)
 
     def stream(
         self,
@@ -183,26 +231,41 @@ class KeptFleet(HostGroup[KeptHost]):
         warmth: Warmth,
         open_cold: Callable[[], HostGroup[Any]],
     ) -> None:
-        super().__init__([KeptHost(spec) for spec in specs])
+        super().__init__([KeptHost(spec, self, warmth) for spec in specs])
         self._specs = tuple(specs)
         self._warmth = warmth
         self._open_cold = open_cold
-        self._cold: HostGroup[Any] | None = None
+        self._opened: HostGroup[Any] | None = None
 
     def stream(
-        self, question: Callable[[KeptHost], T]
+        self, question: Callable[[KeptHost], T], *, old: list[str] | None = None
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-        """Ask every host and yield each outcome as it comes, as HostGroup does."""
+        """Ask every host and yield each outcome as it comes, as HostGroup does.
+
+        old: as of `Warmth.stream`.
+        """
 
         def cold(names: list[str]) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-            # One for all questions: a table that is drawn again and again keeps its connections.
-            if self._cold is None:
-                self._cold = self._open_cold()
             return self._cold.only(names).stream(question)
 
-        return self._warmth.stream(self._specs, question, cold)
+        return self._warmth.stream(self._specs, question, cold, old=old)
+
+    @property
+    def _cold(self) -> HostGroup[Any]:
+        # One for all questions: a table that is drawn again and again keeps its connections.
+        if self._opened is None:
+            self._opened = self._open_cold()
+        return self._opened
+
+    def cold(self, name: str) -> Any:
+        """Return the host with this name as one over SSH."""
+        return self._cold.host(name)
+
+    def connected(self, name: str) -> bool:
+        """Whether a host had to be asked without the keeper, so that there is a connection."""
+        return self._opened is not None and bool(self._opened.host(name).connections.open)
 
     def close(self) -> None:
         """Close the connections of hosts that were asked without the keeper."""
-        if self._cold is not None:
-            self._cold.close()
+        if self._opened is not None:
+            self._opened.close()

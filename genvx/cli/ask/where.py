@@ -186,8 +186,10 @@ class Where(Reporting):
             return fleet.stream(question)
         from genvx.keeping.warm import KeptFleet
 
+        if isinstance(fleet, KeptFleet):
+            return fleet.stream(question, old=old)
         # What has connections of its own goes on with them.
-        if isinstance(fleet, KeptFleet) or any(host.connections.open for host in fleet.hosts):
+        if any(host.connections.open for host in fleet.hosts):
             return fleet.stream(question)
         specs = [host.spec for host in fleet.hosts]
         return warmth.stream(

@@ -1,0 +1,308 @@
+"""A carrier: a process with one connection to one host, for one command at a time.
+
+A command of `genvx remote run` that is given a carrier has it to itself: its streams go through
+this process and no other, until it ends. So neither the end of the keeper nor another command can
+end it, and who kills a carrier ends what killing `genvx` would end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from genvx.core.wire import acts
+from genvx.core.wire.plain import loads
+from genvx.core.wire.protocol import STALE
+from genvx.errors import GenvxError, HostLost, HostUnreachable
+from genvx.fleet.hosts.hostspec import HostSpec
+from genvx.fleet.remote import RemoteCommand, writer
+from genvx.keeping import asking
+from genvx.keeping.files import Unkeepable
+from genvx.keeping.frames import Broken, Frames
+from genvx.keeping.kept import Agent, Gone, Kept, slept
+from genvx.keeping.rooms import Room
+from genvx.ssh.ending import close_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What the keeper says: a command comes (with its socket), or one may come soon.
+COMES, SOON = b"c", b"s"
+# What a carrier says to it: that it is free, or that the host is to be left to commands.
+FREE, LEFT = b"f", b"l"
+_TALK = 10.0
+_BEAT = 0.5
+# For so many seconds a sign of life is good for.
+_FRESH = 1.0
+_SIGN = 1.5
+# Seconds for connecting anew while nobody waits.
+_AT_EASE = 15.0
+_MOST = 4096
+
+
+class _Failed(Exception):
+    """The host cannot be reached. left: perhaps by the command, so it is left to that for a while:
+    each try would be a failed login there.
+    """
+
+    def __init__(self, *, left: bool) -> None:
+        super().__init__()
+        self.left = left
+
+
+def carry(keeper: socket.socket, asked: Any) -> None:
+    """Be a carrier, until the keeper is gone and nothing is carried any more.
+
+    asked: the host and its options, as a command sends them.
+    """
+    carrier = _Carrier(asked)
+    while True:
+        said, descriptors, _, _ = socket.recv_fds(keeper, _MOST, 1)
+        try:
+            if not said:
+                break
+            if said == SOON:
+                carrier.greet()
+                continue
+            frames = Frames(socket.socket(fileno=descriptors[0]), takes=3)
+            with contextlib.closing(frames), contextlib.suppress(Broken):
+                carrier.serve(frames, float(loads(said[len(COMES) :])))
+            keeper.send(FREE)
+            # The next command finds an agent that waits for it.
+            carrier.prepare(_AT_EASE)
+        except _Failed as error:
+            if error.left:
+                with contextlib.suppress(OSError):
+                    keeper.send(LEFT)
+            break
+        except OSError:
+            break  # the keeper is gone
+    carrier.close()
+
+
+class _Carrier:
+    def __init__(self, asked: Any) -> None:
+        host = asked["carry"]
+        self._spec = HostSpec(**{field: host[field] for field in asking.FIELDS})
+        self._config = asked["config"]
+        self._lost, self._idle = float(asked["host_lost_after"]), float(asked["idle"])
+        self._room: Room | None = None
+        self._kept: Kept | None = None
+        self._agent: Agent | None = None
+        self._slept = slept()
+        self._greeted = 0.0
+
+    def prepare(self, seconds: float) -> None:
+        """Have an agent that waits, on a connection that may be used.
+
+        Raises:
+            _Failed: that is impossible.
+        """
+        end = time.monotonic() + seconds
+        if self._agent is not None and not self._usable():
+            self.close()
+        try:
+            if self._kept is None or self._room is None:
+                self._room = Room(self._config, self._lost)
+                self._kept = Kept(self._spec, self._room.session, self._room.files, self._idle)
+                self._slept = slept()
+            if self._agent is None:
+                left = max(0.001, end - time.monotonic())
+                self._agent = self._kept.begin(left, runs=True)
+                self._greeted = time.monotonic()
+        except (GenvxError, Unkeepable) as error:
+            program = self._kept is not None and self._kept.by_program
+            raise _Failed(left=program or not isinstance(error, HostUnreachable)) from error
+
+    def _usable(self) -> bool:
+        if self._room is None or not self._room.files.unchanged or slept() - self._slept > 1.0:
+            return False
+        return time.monotonic() - self._greeted < _FRESH or self._answers()
+
+    def _answers(self) -> bool:
+        if self._agent is None or not self._agent.alive(_SIGN):
+            return False
+        self._greeted = time.monotonic()
+        return True
+
+    def greet(self) -> None:
+        """Make sure of the connection, before somebody waits for it."""
+        if self._agent is not None and not self._answers():
+            self.close()
+            self.prepare(_AT_EASE)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._kept is not None:
+            self._kept.close()
+        self._room = self._kept = self._agent = None
+
+    def serve(self, client: Frames, seconds: float) -> None:
+        """Run what a command wants to run, within `seconds` until it runs.
+
+        Raises:
+            Broken: the command is gone, or says what makes no sense. _Failed: as `prepare`.
+        """
+        self._prepare_for(client, seconds)
+        client.send({"ready": True}, _TALK)
+        asked = client.receive(_TALK)
+        descriptors = client.descriptors
+        if len(descriptors) != 3:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise Broken("not the streams of a command")
+        agent, self._agent = self._agent, None
+        if agent is None or self._kept is None:
+            raise AssertionError("prepared above")
+        streams = _Streams(client, *descriptors)
+        try:
+            self._run(streams, agent, asked, seconds)
+        finally:
+            streams.close()
+
+    def _prepare_for(self, client: Frames, seconds: float) -> None:
+        """Prepare, and say meanwhile that we live."""
+        if self._agent is not None and self._usable():
+            return
+        failed: list[BaseException] = []
+
+        def prepare() -> None:
+            try:
+                self.prepare(seconds)
+            except BaseException as error:  # raised below, in the thread that serves
+                failed.append(error)
+
+        thread = threading.Thread(target=prepare, daemon=True)
+        thread.start()
+        gone = None
+        while thread.is_alive():
+            thread.join(_BEAT)
+            try:
+                client.send({"beat": True}, _TALK)
+            except Broken as error:
+                gone = error  # the next one needs the connection as well
+        if failed:
+            with contextlib.suppress(Broken):
+                client.send({"cold": True}, _TALK)
+            raise failed[0]
+        if gone is not None:
+            raise gone
+
+    def _run(self, streams: _Streams, agent: Agent, asked: Any, seconds: float) -> None:
+        operation, arguments = asked["call"]
+        if operation != "run" or not isinstance(arguments, dict):
+            raise Broken("carriers run commands")
+        kept = self._kept
+        if kept is None:
+            raise AssertionError("prepared before")
+        end = time.monotonic() + seconds
+        streams.agent = agent
+
+        def signal(environment: str, name: str, lease: str) -> None:
+            asked = acts.Signal(environment, name, lease)
+            kept.caller(seconds).call(asked, one_reply=True)
+
+        streams.listen(signal)
+        try:
+            reply = agent.ask(operation, arguments, seconds)
+            if reply.error is None and reply.value == STALE:
+                agent.close()
+                streams.agent = agent = kept.begin(max(0.001, end - time.monotonic()), runs=True)
+                reply = agent.ask(operation, arguments, max(0.001, end - time.monotonic()))
+        except (Gone, TimeoutError, GenvxError) as error:
+            agent.close()
+            streams.say({"lost": _reason(error, self._spec.name)})
+            return
+        streams.say({"reply": [reply.value, reply.error, reply.message]})
+        if reply.error is None:
+            streams.say(streams.pass_through(agent))
+        close_channel(agent.channel)
+
+
+def _reason(error: Exception, name: str) -> str:
+    if isinstance(error, GenvxError):
+        return str(error)
+    why = "is silent" if isinstance(error, TimeoutError) else "the connection ended"
+    return f"{name}: {why}"
+
+
+class _Command(RemoteCommand[Any]):
+    """The command, whose stdin is a descriptor of ours, as are its other streams."""
+
+    def _drain_errors(self, write: Callable[[bytes], None]) -> None:
+        with contextlib.suppress(OSError):  # nobody reads them any more: the client is gone
+            super()._drain_errors(write)
+
+    def _feed(self, stdin: int) -> None:
+        try:
+            super()._feed(stdin)
+        finally:
+            os.close(stdin)
+
+
+class _Streams:
+    """The streams of a command, and what it says meanwhile."""
+
+    def __init__(self, client: Frames, stdin: int, stdout: int, stderr: int) -> None:
+        self._client = client
+        self._stdin = stdin
+        self._outputs = [stdout, stderr]
+        self.agent: Agent | None = None
+
+    def say(self, plain: Any) -> None:
+        """Tell the command something."""
+        self._client.send(plain, _TALK)
+
+    def listen(self, signal: Callable[..., None]) -> None:
+        """Hear signals of the command, and its end, which ends what it runs."""
+        # A dup: it outlives what the main thread closes, and its number stays ours.
+        heard = Frames(socket.socket(fileno=os.dup(self._client.fileno())))
+
+        def hear() -> None:
+            poll = select.poll()
+            poll.register(heard.fileno(), select.POLLIN)
+            with contextlib.closing(heard):
+                try:
+                    while True:
+                        poll.poll()
+                        said = heard.receive(_TALK)["signal"]
+                        threading.Thread(target=self._signal, args=(signal, said), daemon=True).start()
+                except (Broken, LookupError, TypeError):
+                    if self.agent is not None:
+                        self.agent.close()
+
+        threading.Thread(target=hear, daemon=True).start()
+
+    def _signal(self, signal: Callable[..., None], said: Any) -> None:
+        with contextlib.suppress(GenvxError, ValueError, TypeError):
+            signal(*said)
+
+    def pass_through(self, agent: Agent) -> dict[str, Any]:
+        """Pass the streams until the command ends; return what the client is told of that."""
+        # Signs of life are wanted only while something runs.
+        agent.pulse.watch(agent.channel)
+        command = _Command(agent.channel, "", None, None, agent.pulse, agent.rest)  # type: ignore[arg-type]
+        stdin, self._stdin = self._stdin, -1
+        try:
+            return {"exit": command.communicate(stdin, *map(writer, self._outputs))}
+        except HostLost as error:
+            return {"lost": str(error)}
+        except (GenvxError, OSError, EOFError):
+            return {"cut": True}  # or the client is gone, and hears nothing
+        finally:
+            agent.pulse.stop()
+            self.close()
+
+    def close(self) -> None:
+        """Close what is open of the streams; the client reads their ends."""
+        outputs, self._outputs = self._outputs, []
+        for descriptor in outputs:
+            os.close(descriptor)
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
