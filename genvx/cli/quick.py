@@ -40,6 +40,8 @@ def quick(arguments: list[str]) -> int | None:
     if "_GENVX_COMPLETE" in os.environ:
         return None
     hosts, words = _hosts(arguments)
+    if hosts is not None and words[:1] == ["run"]:
+        return _run(hosts, words[1:])
     verb, options = words[:1], words[1:]
     if not verb or verb[0] not in _VERBS or options not in ([], ["--json"]):
         return None
@@ -57,6 +59,18 @@ def quick(arguments: list[str]) -> int | None:
         view = importlib.import_module(f"genvx.cli.views.{_VERBS[verb[0]]}")
         code: int = view.show(where, fleet, Output(json=bool(options)))
         return code
+
+
+def _run(hosts: dict[str, Any], words: list[str]) -> int | None:
+    from genvx.cli.holds import shortly
+
+    found = shortly.read(words)
+    if found is None:
+        return None
+    from genvx.cli.ask.where import Where
+
+    gpus, command, quiet = found
+    return shortly.run(Where(remote=True, quiet=quiet, **hosts), gpus, command)
 
 
 def _hosts(arguments: list[str]) -> tuple[dict[str, Any] | None, list[str]]:
