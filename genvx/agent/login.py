@@ -71,7 +71,7 @@ def _sourced(path: str, home: str) -> list[str]:
     return found
 
 
-def _status(path: str) -> Union[None, tuple[int, ...]]:
+def _status(path: str) -> Union[tuple[int, ...], None]:
     try:
         found = os.stat(path)
     except OSError:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from genvx.core.leases.grant import Grant
     from genvx.core.requests.ask import Wanted
     from genvx.core.wire.job import Job
-    from genvx.core.wire.progress import Progress
     from genvx.fleet.hosts.hostspec import HostSpec
 
 # A carrier says twice a second that it lives.

@@ -26,7 +26,6 @@ from genvx.keeping.files import Unkeepable
 from genvx.keeping.frames import Broken, Frames
 from genvx.keeping.kept import Agent, Gone, Kept, slept
 from genvx.keeping.rooms import Room
-from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +42,7 @@ _SIGN = 1.5
 # Seconds for connecting anew while nobody waits.
 _AT_EASE = 15.0
 _MOST = 4096
+_STREAMS = 3
 
 
 class _Failed(Exception):
@@ -69,7 +69,7 @@ def carry(keeper: socket.socket, asked: Any) -> None:
             if said == SOON:
                 carrier.greet()
                 continue
-            frames = Frames(socket.socket(fileno=descriptors[0]), takes=3)
+            frames = Frames(socket.socket(fileno=descriptors[0]), takes=_STREAMS)
             with contextlib.closing(frames), contextlib.suppress(Broken):
                 carrier.serve(frames, float(loads(said[len(COMES) :])))
             keeper.send(FREE)
@@ -120,20 +120,22 @@ class _Carrier:
             raise _Failed(left=program or not isinstance(error, HostUnreachable)) from error
 
     def _usable(self) -> bool:
-        if self._room is None or not self._room.files.unchanged or slept() - self._slept > 1.0:
+        agent = self._agent
+        if agent is None or agent.ended or slept() - self._slept > 1.0:
             return False
-        return time.monotonic() - self._greeted < _FRESH or self._answers()
-
-    def _answers(self) -> bool:
-        if self._agent is None or not self._agent.alive(_SIGN):
+        if self._room is None or not self._room.files.unchanged:
             return False
-        self._greeted = time.monotonic()
+        # A call that gets no reply may have been heard, so it is not repeated: better to know
+        # before it that there is a connection.
+        if time.monotonic() - self._greeted > _FRESH:
+            if not agent.alive(_SIGN):
+                return False
+            self._greeted = time.monotonic()
         return True
 
     def greet(self) -> None:
         """Make sure of the connection, before somebody waits for it."""
-        if self._agent is not None and not self._answers():
-            self.close()
+        if self._agent is not None and not self._usable():
             self.prepare(_AT_EASE)
 
     def close(self) -> None:
@@ -151,17 +153,13 @@ class _Carrier:
         self._prepare_for(client, seconds)
         client.send({"ready": True}, _TALK)
         asked = client.receive(_TALK)
-        descriptors = client.descriptors
-        if len(descriptors) != 3:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            raise Broken("not the streams of a command")
+        descriptors = client.descriptors()
         agent, self._agent = self._agent, None
-        if agent is None or self._kept is None:
+        if agent is None:
             raise AssertionError("prepared above")
-        streams = _Streams(client, *descriptors)
+        streams = _Streams(client, agent, descriptors)
         try:
-            self._run(streams, agent, asked, seconds)
+            self._run(streams, asked, seconds)
         finally:
             streams.close()
 
@@ -193,35 +191,29 @@ class _Carrier:
         if gone is not None:
             raise gone
 
-    def _run(self, streams: _Streams, agent: Agent, asked: Any, seconds: float) -> None:
+    def _run(self, streams: _Streams, asked: Any, seconds: float) -> None:
         operation, arguments = asked["call"]
-        if operation != "run" or not isinstance(arguments, dict):
+        kept, end = self._kept, time.monotonic() + seconds
+        if operation != "run" or not isinstance(arguments, dict) or kept is None:
             raise Broken("carriers run commands")
-        kept = self._kept
-        if kept is None:
-            raise AssertionError("prepared before")
-        end = time.monotonic() + seconds
-        streams.agent = agent
 
         def signal(environment: str, name: str, lease: str) -> None:
-            asked = acts.Signal(environment, name, lease)
-            kept.caller(seconds).call(asked, one_reply=True)
+            kept.caller(seconds).call(acts.Signal(environment, name, lease), one_reply=True)
 
         streams.listen(signal)
         try:
-            reply = agent.ask(operation, arguments, seconds)
+            reply = streams.agent.ask(operation, arguments, seconds)
             if reply.error is None and reply.value == STALE:
-                agent.close()
-                streams.agent = agent = kept.begin(max(0.001, end - time.monotonic()), runs=True)
-                reply = agent.ask(operation, arguments, max(0.001, end - time.monotonic()))
+                streams.agent.close()
+                streams.agent = kept.begin(max(0.001, end - time.monotonic()), runs=True)
+                left = max(0.001, end - time.monotonic())
+                reply = streams.agent.ask(operation, arguments, left)
         except (Gone, TimeoutError, GenvxError) as error:
-            agent.close()
             streams.say({"lost": _reason(error, self._spec.name)})
             return
         streams.say({"reply": [reply.value, reply.error, reply.message]})
         if reply.error is None:
-            streams.say(streams.pass_through(agent))
-        close_channel(agent.channel)
+            streams.say(streams.pass_through())
 
 
 def _reason(error: Exception, name: str) -> str:
@@ -246,20 +238,20 @@ class _Command(RemoteCommand[Any]):
 
 
 class _Streams:
-    """The streams of a command, and what it says meanwhile."""
+    """The streams of a command, between the client and the agent that runs it."""
 
-    def __init__(self, client: Frames, stdin: int, stdout: int, stderr: int) -> None:
+    def __init__(self, client: Frames, agent: Agent, descriptors: list[int]) -> None:
         self._client = client
-        self._stdin = stdin
-        self._outputs = [stdout, stderr]
-        self.agent: Agent | None = None
+        self.agent = agent
+        # stdin, stdout and stderr.
+        self._open = descriptors
 
     def say(self, plain: Any) -> None:
-        """Tell the command something."""
+        """Tell the client something."""
         self._client.send(plain, _TALK)
 
     def listen(self, signal: Callable[..., None]) -> None:
-        """Hear signals of the command, and its end, which ends what it runs."""
+        """Hear signals of the client, and its end, which ends what it runs."""
         # A dup: it outlives what the main thread closes, and its number stays ours.
         heard = Frames(socket.socket(fileno=os.dup(self._client.fileno())))
 
@@ -270,39 +262,45 @@ class _Streams:
                 try:
                     while True:
                         poll.poll()
-                        said = heard.receive(_TALK)["signal"]
-                        threading.Thread(target=self._signal, args=(signal, said), daemon=True).start()
+                        words = heard.receive(_TALK)["signal"]
+                        threading.Thread(target=send, args=(words,), daemon=True).start()
                 except (Broken, LookupError, TypeError):
-                    if self.agent is not None:
-                        self.agent.close()
+                    self.agent.close()
+
+        def send(words: Any) -> None:
+            # It may have ended meanwhile.
+            with contextlib.suppress(GenvxError, ValueError, TypeError):
+                signal(*words)
 
         threading.Thread(target=hear, daemon=True).start()
 
-    def _signal(self, signal: Callable[..., None], said: Any) -> None:
-        with contextlib.suppress(GenvxError, ValueError, TypeError):
-            signal(*said)
-
-    def pass_through(self, agent: Agent) -> dict[str, Any]:
+    def pass_through(self) -> dict[str, Any]:
         """Pass the streams until the command ends; return what the client is told of that."""
+        if len(self._open) != _STREAMS:
+            raise Broken("not the streams of a command")
+        agent = self.agent
         # Signs of life are wanted only while something runs.
         agent.pulse.watch(agent.channel)
-        command = _Command(agent.channel, "", None, None, agent.pulse, agent.rest)  # type: ignore[arg-type]
-        stdin, self._stdin = self._stdin, -1
+        unread: Any = None
+        command = _Command(agent.channel, "", unread, unread, agent.pulse, agent.rest)
+        stdin = self._open.pop(0)
         try:
-            return {"exit": command.communicate(stdin, *map(writer, self._outputs))}
+            return {"exit": command.communicate(stdin, *map(writer, self._open))}
         except HostLost as error:
             return {"lost": str(error)}
         except (GenvxError, OSError, EOFError):
             return {"cut": True}  # or the client is gone, and hears nothing
         finally:
             agent.pulse.stop()
-            self.close()
+            # Its end of output comes before what is said of its end.
+            self._close_pipes()
 
     def close(self) -> None:
-        """Close what is open of the streams; the client reads their ends."""
-        outputs, self._outputs = self._outputs, []
-        for descriptor in outputs:
+        """Close the pipes and the channel; what still runs is ended by its host."""
+        self._close_pipes()
+        self.agent.close()
+
+    def _close_pipes(self) -> None:
+        pipes, self._open = self._open, []
+        for descriptor in pipes:
             os.close(descriptor)
-        if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -24,18 +25,25 @@ class Broken(Exception):
 class Frames:
     """Frames sends and receives plain data on a connected socket, which it closes.
 
-    takes: so many descriptors are taken that come with what is received; they are in `descriptors`.
+    takes: so many descriptors are taken that come with what is received.
     """
 
     def __init__(self, sock: socket.socket, *, takes: int = 0) -> None:
         self._socket = sock
         self._buffer = bytearray()
         self._takes = takes
-        self.descriptors: list[int] = []
+        self._descriptors: list[int] = []
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and the descriptors that came and nobody has taken."""
         self._socket.close()
+        for descriptor in self.descriptors():
+            os.close(descriptor)
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors that have come; from now on they are the caller's."""
+        taken, self._descriptors = self._descriptors, []
+        return taken
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
@@ -44,10 +52,8 @@ class Frames:
     def require_ours(self) -> None:
         """Check that the process on the other end is ours; raise Broken if it is not."""
         credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        from os import geteuid
-
         # pid, uid and gid.
-        if int.from_bytes(credentials[4:8], sys.byteorder) != geteuid():
+        if int.from_bytes(credentials[4:8], sys.byteorder) != os.geteuid():
             raise Broken("the other end is another user")
 
     def send(self, plain: Any, timeout: float, descriptors: Sequence[int] = ()) -> None:
@@ -99,5 +105,5 @@ class Frames:
         if not self._takes:
             return self._socket.recv(1 << 18)
         data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 18, self._takes)
-        self.descriptors += descriptors
+        self._descriptors += descriptors
         return data

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.text import printable
-from genvx.core.wire.plain import Malformed, dumps
+from genvx.core.wire.plain import dumps
 from genvx.fleet.ask import HostGroup
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.keeping import asking, nursery, places

@@ -108,8 +108,14 @@ class Agent:
                     transport.global_request("keepalive@openssh.com", wait=True)
             except (EOFError, OSError, paramiko.SSHException):
                 return False
-        ended = self.channel.closed or self.channel.eof_received
-        return bool(transport.is_active() and not ended)
+        return not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is known already that it is gone."""
+        channel = self.channel
+        gone = channel.closed or channel.eof_received
+        return bool(gone or not channel.get_transport().is_active())
 
     def _receive(self, deadline: Deadline) -> bytes:
         try:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from genvx.core.value import replace
 from genvx.core.wire.asking import call_of, reply_form
 from genvx.core.wire.plain import dumps
-from genvx.errors import CommandNotFound, GenvxError
-from genvx.fleet.ask import HostGroup, attempt
+from genvx.errors import GenvxError
+from genvx.fleet.ask import attempt
 from genvx.fleet.questions import Questions
 from genvx.fleet.replies import read_reply
 from genvx.keeping import asking
@@ -22,15 +21,12 @@ from genvx.keeping.frames import Broken
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from genvx.core.leases.grant import Grant
     from genvx.core.requests.ask import Wanted
     from genvx.core.wire.call import Call
     from genvx.core.wire.job import Job
     from genvx.core.wire.operation import Operation
-    from genvx.core.wire.progress import Progress
     from genvx.core.wire.reply import Reply
     from genvx.fleet.hosts.hostspec import HostSpec
-    from genvx.fleet.remote import RemoteCommand
     from genvx.keeping.carried import Carried
 
 # Seconds for which what the keeper has seen of a host is good enough to choose it.
@@ -57,15 +53,9 @@ class _Unkept(BaseException):
 class KeptHost(Questions):
     """KeptHost is a host that is asked through a keeper."""
 
-    def __init__(
-        self, spec: HostSpec, fleet: KeptFleet | None = None, warmth: Warmth | None = None
-    ) -> None:
-        """fleet, warmth: where it is one of a fleet, that, and what asks keepers."""
+    def __init__(self, spec: HostSpec) -> None:
         self.name = spec.name
         self._spec = spec
-        self._fleet = fleet
-        self._warmth = warmth
-        self._carried: Carried | None = None
         self.replies: dict[bytes, Reply | GenvxError] = {}
 
     @property
@@ -88,33 +78,6 @@ class KeptHost(Questions):
         if isinstance(reply, GenvxError):
             raise reply
         return read_reply(reply_form(operation), reply.result())
-
-    def start(self, wanted: Wanted, job: Job) -> RemoteCommand[Progress]:
-        """Start a command on the host, as SSHHost does; through a carrier, if there is one."""
-        if self._fleet is None or self._warmth is None:
-            raise _Unkept
-        if asking.keepable(self._spec) and not self._fleet.connected(self.name):
-            from genvx.core.prelude import with_prelude
-            from genvx.core.requests.ask import Ask
-            from genvx.fleet.offer import offering
-
-            asked = offering(self._spec, wanted) if isinstance(wanted, Ask) else wanted
-            argv = with_prelude(self._spec.prelude, job.argv)
-            try:
-                self._carried = self._warmth.carry(self._spec, asked, replace(job, argv=argv))
-            except CommandNotFound as error:
-                raise error.on(self.name) from None
-            if self._carried is not None:
-                return self._carried
-        started: RemoteCommand[Progress] = self._fleet.cold(self.name).start(wanted, job)
-        return started
-
-    def signal(self, grant: Grant, name: str) -> None:
-        """Send a signal, named without SIG, to the command of a grant."""
-        if self._carried is not None:
-            self._carried.signal(grant, name)
-        elif self._fleet is not None:
-            self._fleet.cold(self.name).signal(grant, name)
 
     def __getattr__(self, name: str) -> Any:
         # What a host over SSH can do as well, such as being examined, it does itself.
@@ -217,55 +180,3 @@ class Warmth:
             yield from cold([spec.name for spec in specs if spec.name in unasked])
         if missing:
             self._start()
-
-
-class KeptFleet(HostGroup[KeptHost]):
-    """KeptFleet is a number of hosts that are asked through a keeper.
-
-    open_cold: makes the same fleet over SSH, for those that cannot be.
-    """
-
-    def __init__(
-        self,
-        specs: Sequence[HostSpec],
-        warmth: Warmth,
-        open_cold: Callable[[], HostGroup[Any]],
-    ) -> None:
-        super().__init__([KeptHost(spec, self, warmth) for spec in specs])
-        self._specs = tuple(specs)
-        self._warmth = warmth
-        self._open_cold = open_cold
-        self._opened: HostGroup[Any] | None = None
-
-    def stream(
-        self, question: Callable[[KeptHost], T], *, old: list[str] | None = None
-    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-        """Ask every host and yield each outcome as it comes, as HostGroup does.
-
-        old: as of `Warmth.stream`.
-        """
-
-        def cold(names: list[str]) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-            return self._cold.only(names).stream(question)
-
-        return self._warmth.stream(self._specs, question, cold, old=old)
-
-    @property
-    def _cold(self) -> HostGroup[Any]:
-        # One for all questions: a table that is drawn again and again keeps its connections.
-        if self._opened is None:
-            self._opened = self._open_cold()
-        return self._opened
-
-    def cold(self, name: str) -> Any:
-        """Return the host with this name as one over SSH."""
-        return self._cold.host(name)
-
-    def connected(self, name: str) -> bool:
-        """Whether a host had to be asked without the keeper, so that there is a connection."""
-        return self._opened is not None and bool(self._opened.host(name).connections.open)
-
-    def close(self) -> None:
-        """Close the connections of hosts that were asked without the keeper."""
-        if self._opened is not None:
-            self._opened.close()

@@ -154,7 +154,7 @@ class Where(Reporting):
         if warmth is None:
             return self.fleet(selection)
         from genvx.fleet.connect import find
-        from genvx.keeping.warm import KeptFleet
+        from genvx.keeping.keptfleet import KeptFleet
 
         specs = find(
             self.hosts,
@@ -184,7 +184,7 @@ class Where(Reporting):
         warmth = self._warmth()
         if warmth is None:
             return fleet.stream(question)
-        from genvx.keeping.warm import KeptFleet
+        from genvx.keeping.keptfleet import KeptFleet
 
         if isinstance(fleet, KeptFleet):
             return fleet.stream(question, old=old)
