@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.wire import acts
 from genvx.core.wire.plain import loads
 from genvx.core.wire.protocol import STALE
-from genvx.errors import GenvxError, HostLost, HostUnreachable
+from genvx.errors import GenvxError, HostLost, HostUnreachable, ProtocolError
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.fleet.remote import RemoteCommand, writer
 from genvx.keeping import asking
 from genvx.keeping.files import Unkeepable
 from genvx.keeping.frames import Broken, Frames
 from genvx.keeping.kept import Agent, Gone, Kept, slept
+from genvx.keeping.log import log
 from genvx.keeping.rooms import Room
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _SIGN = 1.5
 _AT_EASE = 15.0
 _MOST = 4096
 _STREAMS = 3
+# A connection that ended is no reason to leave a host to commands: the next may not.
+_PASSING = (HostUnreachable, ProtocolError)
 
 
 class _Failed(Exception):
@@ -116,8 +119,9 @@ class _Carrier:
                 self._agent = self._kept.begin(left, runs=True)
                 self._greeted = time.monotonic()
         except (GenvxError, Unkeepable) as error:
+            log(error)
             program = self._kept is not None and self._kept.by_program
-            raise _Failed(left=program or not isinstance(error, HostUnreachable)) from error
+            raise _Failed(left=program or not isinstance(error, _PASSING)) from error
 
     def _usable(self) -> bool:
         agent = self._agent

@@ -1,4 +1,4 @@
-"""A fleet that is asked through a keeper, and whose commands carriers carry, where that is possible.
+"""A fleet that is asked through a keeper and whose commands carriers carry, where possible.
 
 For all else a host of it stands for the same host over SSH, to which it connects then.
 """
