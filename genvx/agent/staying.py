@@ -75,8 +75,18 @@ def _run(call: Call, end: FarEnd) -> int:
 
 def _load() -> None:
     """Load what a run will need, before somebody waits for it."""
+    import shutil
+    import subprocess
+
     import genvx.agent.commands
     import genvx.core.wire.ongoingcodec
+    import genvx.local.devices.inventory
+    import genvx.local.granting.acquiring
+    import genvx.local.granting.claiming
+    import genvx.local.granting.settling
+    import genvx.local.granting.taking
+    import genvx.local.granting.visibility
+    import genvx.local.running.hold
     import genvx.local.state.held
     import genvx.local.state.tidying  # noqa: F401
     from genvx.local.state.lockfile import filelock_version
