@@ -63,6 +63,9 @@ def carry(keeper: socket.socket, asked: Any) -> None:
 
     asked: the host and its options, as a command sends them.
     """
+    # In ps and top, besides the command line of the keeper.
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write("genvx-carrier")
     carrier = _Carrier(asked)
     while True:
         said, descriptors, _, _ = socket.recv_fds(keeper, _MOST, 1)
