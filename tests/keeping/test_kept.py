@@ -213,3 +213,21 @@ def test_genvx_keep_says_how_long(text, seconds):
 def test_genvx_keep_has_to_be_a_time():
     with pytest.raises(InvalidQuantity, match="GENVX_KEEP"):
         places.idle_time({"GENVX_KEEP": "yes"})
+
+
+def test_a_login_whose_end_ends_its_processes_has_a_keeper_of_its_own(tmp_path):
+    root = f"{tmp_path}/"
+    for name in ("proc/self", "etc/systemd/logind.conf.d", "usr/lib/systemd/logind.conf.d"):
+        (tmp_path / name).mkdir(parents=True)
+    cgroup = tmp_path / "proc/self/cgroup"
+    cgroup.write_text("0::/user.slice/user-1000.slice/session-7.scope\n")
+    assert places.session(root) == ""
+    (tmp_path / "etc/systemd/logind.conf").write_text("[Login]\n#KillUserProcesses=no\n")
+    (tmp_path / "usr/lib/systemd/logind.conf.d/9.conf").write_text("KillUserProcesses = yes\n")
+    assert places.session(root) == "session-7.scope"
+    # A file of the same name in /etc stands for it.
+    (tmp_path / "etc/systemd/logind.conf.d/9.conf").write_text("KillUserProcesses=no\n")
+    assert places.session(root) == ""
+    (tmp_path / "etc/systemd/logind.conf.d/9.conf").write_text("KillUserProcesses=1\n")
+    cgroup.write_text("0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope\n")
+    assert places.session(root) == ""
