@@ -75,9 +75,6 @@ def _run(call: Call, end: FarEnd) -> int:
 
 def _load() -> None:
     """Load what a run will need, before somebody waits for it."""
-    import shutil
-    import subprocess
-
     import genvx.agent.commands
     import genvx.core.wire.ongoingcodec
     import genvx.local.devices.inventory

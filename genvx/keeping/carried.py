@@ -107,7 +107,7 @@ def _ready(frames: Frames, asked: Any, end: float) -> bool:
     return False
 
 
-class Carried(RemoteCommand["Progress"]):
+class Carried(RemoteCommand[Any]):
     """Carried is a remote command that a carrier carries."""
 
     def signal(self, grant: Grant, name: str) -> None:
