@@ -316,8 +316,8 @@ MUTANTS = (
         "F21", "the question for a sign of life", "silent",
         (
             Change(
-                "_Agent._receive",
-                "self._pulse.ask(min(_SIGN, deadline.left())) is not None",
+                "Agent._receive",
+                "self.pulse.ask(min(_SIGN, deadline.left())) is not None",
                 "False",
             ),
         ),
@@ -325,6 +325,14 @@ MUTANTS = (
     Mutant(
         "F21", "the look at what ssh reads", "withdrawn",
         (Change("Files.unchanged", "look(path) == before", "True"),),
+    ),
+    Mutant(
+        "F21", "the sign of life before a command is carried", "silent: a command",
+        (Change("_Carrier._usable", "time.monotonic() - self._greeted > _FRESH", "False"),),
+    ),
+    Mutant(
+        "F21", "the end of a command with the client that it is carried for", "still held",
+        (Change("_Streams.listen", "self.agent.close()", "pass"),),
     ),
     Mutant(
         "M4", "the age of processes", "innocent",

@@ -49,6 +49,8 @@ def quick(arguments: list[str]) -> int | None:
     if "_GENVX_COMPLETE" in os.environ:
         return None
     hosts, words = _hosts(arguments)
+    if hosts is not None and words[:1] == ["run"]:
+        return _run(hosts, words[1:])
     json = words[-1:] == ["--json"]
     verb = tuple(words[:-1] if json else words)
     here_only = verb in _HERE_ONLY or verb in _WITHOUT_FLEET
@@ -68,6 +70,18 @@ def quick(arguments: list[str]) -> int | None:
         view = importlib.import_module(f"genvx.cli.views.{_VIEWS[verb]}")
         code: int = view.show(where, fleet, output)
         return code
+
+
+def _run(hosts: dict[str, Any], words: list[str]) -> int | None:
+    from genvx.cli.holds import shortly
+
+    found = shortly.read(words)
+    if found is None:
+        return None
+    from genvx.cli.ask.where import Where
+
+    gpus, command, quiet = found
+    return shortly.run(Where(remote=True, quiet=quiet, **hosts), gpus, command)
 
 
 def _remotes(where: Where, output: Output) -> int:

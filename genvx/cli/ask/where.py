@@ -155,7 +155,7 @@ class Where(Reporting):
         if warmth is None:
             return self.fleet(selection)
         from genvx.fleet.connect import find
-        from genvx.keeping.warm import KeptFleet
+        from genvx.keeping.keptfleet import KeptFleet
 
         specs = find(
             self.hosts,
@@ -185,10 +185,12 @@ class Where(Reporting):
         warmth = self._warmth()
         if warmth is None:
             return fleet.stream(question)
-        from genvx.keeping.warm import KeptFleet
+        from genvx.keeping.keptfleet import KeptFleet
 
+        if isinstance(fleet, KeptFleet):
+            return fleet.stream(question, old=old)
         # What has connections of its own goes on with them.
-        if isinstance(fleet, KeptFleet) or any(host.connections.open for host in fleet.hosts):
+        if any(host.connections.open for host in fleet.hosts):
             return fleet.stream(question)
         specs = [host.spec for host in fleet.hosts]
         return warmth.stream(
