@@ -112,9 +112,7 @@ class Preparation:
             return {}
         return self._python.variables(path)
 
-    def terminates(
-        self, pid: int, sleep: Callable[[float], None]
-    ) -> Optional[Callable[[], bool]]:
+    def terminates(self, pid: int, sleep: Callable[[float], None]) -> Optional[Callable[[], bool]]:
         """What sends the command SIGTERM; None if all that is below us is to get it.
 
         pid: of what was started.

@@ -25,8 +25,8 @@ STUCK = 5.0
 class TreeEnd:
     """Ends the processes of one attempt of a run, by one request or after the command's own end.
 
-    say: appends a line to the log. terminate: sends SIGTERM to those that are to get it, and returns
-    whether that is done, else it is called again; None has all of them get it.
+    say: appends a line to the log. terminate: sends SIGTERM to those that are to get it, and
+    returns whether that is done, else it is called again; None has all of them get it.
     """
 
     def __init__(

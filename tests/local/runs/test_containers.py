@@ -120,9 +120,7 @@ def test_a_command_in_a_container_gets_sigterm_once_when_it_is_stopped(here, sta
     assert log_of(here, run).count("term") == 1
 
 
-def test_a_run_that_is_stopped_while_its_container_starts_leaves_none(
-    here, start, catalog, podman
-):
+def test_a_run_that_is_stopped_while_its_container_starts_leaves_none(here, start, catalog, podman):
     runs = [start(inside(_FOREVER)) for _ in range(2)]
     for run in runs:
         catalog.stop(run.id)
