@@ -32,8 +32,8 @@ def processes(two):
 
 
 def nothing_is_left(two):
-    until(lambda: not held_on_hosts(), "the leases end", patience=60)
-    until(lambda: not processes(two), "all processes end", patience=60)
+    until(lambda: not held_on_hosts(), "the leases end", patience=40)
+    until(lambda: not processes(two), "all processes end", patience=40)
     assert not [path for path in Path("/tmp").glob("gv-*-way") if _leads_into(path, two)]
 
 
@@ -80,7 +80,7 @@ def test_the_mpirun_of_mpich_does_the_same_in_a_run(two, tmp_path):
 
 
 @pytest.mark.needs("openssh", "openmpi")
-@pytest.mark.parametrize("kind", ["ctrl-c", "client", "mpirun", "orted", "sleep"])
+@pytest.mark.parametrize("kind", ["ctrl-c", "client", "head", "mpirun", "orted", "sleep"])
 def test_nothing_is_left_of_a_job_of_mpirun_whatever_is_killed(two, kind):
     process = start_genvx(
         *("remote", "run", "-N", "2", "-g", "1", "--launcher", "mpirun"),
@@ -103,6 +103,9 @@ def test_nothing_is_left_of_a_job_of_mpirun_whatever_is_killed(two, kind):
 
 def _named(two, name):
     for pid in processes(two):
+        if name == "head" and b"onhost.mpi" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"NODE_RANK=0" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                return pid
         found = Path(f"/proc/{pid}/comm").read_text().strip()
         if found.partition(".")[0] == name:
             return pid

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -244,7 +245,9 @@ class Head:
         environ = {**_environ(), **self._mpirun.variables(place, hosts)}
         command = [*self._mpirun.words(address, hosts, self._way.path), *self._words]
         # In a session of its own: a signal for our group comes to it once, from us.
-        self._process = subprocess.Popen(command, env=environ, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, env=environ, start_new_session=True, preexec_fn=_end_with_us
+        )
         return self._process
 
     def _meet(self, link: Link, hello: dict[str, Any]) -> None:
@@ -403,6 +406,7 @@ class Member:
             while True:
                 data = pipe.read1(_CHUNK)
                 if not data:
+                    pipe.close()
                     return
                 link.send(number=number, to=to, data=base64.b64encode(data).decode())
 
@@ -437,10 +441,51 @@ def _environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(other)}
 
 
+# Of <sys/prctl.h>; loaded here, for nothing may be loaded between fork and exec.
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def _end_with_us() -> None:
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
+def _below() -> list[int]:
+    """All processes that descend from us."""
+    parents: dict[int, list[int]] = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            # The name before it may have any bytes, also ")".
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+            if state != b"Z":
+                parents.setdefault(int(parent), []).append(int(pid))
+    found, left = [], [os.getpid()]
+    while left:
+        children = parents.get(left.pop(), [])
+        found += children
+        left += children
+    return found
+
+
+def _end_all_below() -> None:
+    """Kill what is left: processes of an mpirun or a daemon that was killed are ours then."""
+    limit = time.monotonic() + _END_WITHIN
+    while time.monotonic() < limit:
+        pids = _below()
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
 def main(words: list[str]) -> int:
     """Be the node that the variables of the job say; return the exit code."""
     asked = json.loads(os.environ.pop("GENVX_CLUSTER_SECRET"))
     node: Head | Member | None = None
+    # A run has a supervisor that does this; a command that we hold over SSH has none.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         node = Head(asked, words) if os.environ["NODE_RANK"] == "0" else Member(asked)
         return node.run()
@@ -455,3 +500,4 @@ def main(words: list[str]) -> int:
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.end()
+        _end_all_below()
