@@ -24,7 +24,9 @@ _PYTHON_HERE = (
     '{ echo "genvx: no python here" >&2; exit 127; }; '
 )
 _BEGIN = (
-    _PYTHON_HERE + _COUNT + '"$p" -c "import importlib.util as u; exit(not u.find_spec(\'PACKAGE\'))" || '
+    _PYTHON_HERE
+    + _COUNT
+    + '"$p" -c "import importlib.util as u; exit(not u.find_spec(\'PACKAGE\'))" || '
     '{ echo "genvx: --launcher NAME needs the Python package PACKAGE on this host" >&2; '
     "exit 127; }; "
 )
@@ -57,16 +59,17 @@ _DEEPSPEED = (
     'exec "$p" -m deepspeed.launcher.launch --world_info="$w" --node_rank="${NODE_RANK:-0}" '
     '--master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$MASTER_PORT" "$@"'
 )
-# On several hosts a program of ours starts it on node 0 (engines/onhost/mpi.py). Its text comes in a
-# variable, with the secret by which its parts know each other.
+# On several hosts a program of ours starts it on node 0 (engines/onhost/mpi.py). Its text comes in
+# a variable, with the secret by which its parts know each other.
 MPI = "genvx.engines.onhost.mpi"
 MPI_CODE = "GENVX_CLUSTER_CODE"
 _MPIRUN = (
     "command -v mpirun >/dev/null || "
-    '{ echo "genvx: --launcher mpirun needs mpirun on this host: Open MPI, MPICH or Intel MPI" >&2; '
-    "exit 127; }; "
+    '{ echo "genvx: --launcher mpirun needs mpirun on this host: Open MPI, MPICH or Intel MPI" '
+    ">&2; exit 127; }; "
     'if [ "${NNODES:-1}" -gt 1 ]; then ' + _PYTHON_HERE + 'exec "$p" -c "import os; '
-    f"exec(os.environ['{MPI_CODE}']); import sys; from {MPI} import main; sys.exit(main(sys.argv[1:]))"
+    f"exec(os.environ['{MPI_CODE}']); import sys; from {MPI} import main; "
+    "sys.exit(main(sys.argv[1:]))"
     '" "$@"; fi; ' + _COUNT + "case $(mpirun --version 2>&1) in "
     '*HYDRA*|*Intel*) exec mpirun -hosts "localhost:$n" "$@";; esac; '
     'exec mpirun --host "localhost:$n" "$@"'

@@ -109,14 +109,14 @@ class Plan:
 def variables_for_mpirun() -> dict[str, str]:
     """The variables of a job on several hosts that mpirun starts (core/launchers.py)."""
     asked = {"id": secrets.token_hex(4), "secret": secrets.token_hex(32)}
-    return {SECRET: json.dumps(asked), CODE: _code("mpi")}
+    return {SECRET: json.dumps(asked), CODE: _code("below", "mpirun", "mpi")}
 
 
-def _code(program: str) -> str:
+def _code(*programs: str) -> str:
     directory = files(_ONHOST)
     modules = {
         f"{_ONHOST}.{name}": directory.joinpath(f"{name}.py").read_text()
-        for name in (*_MODULES, program)
+        for name in (*_MODULES, *programs)
     }
     return _REGISTER.format(modules=modules, code=CODE)
 

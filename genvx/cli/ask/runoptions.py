@@ -31,7 +31,7 @@ Launcher = Annotated[
     typer.Option(
         "--launcher",
         metavar="NAME",
-        help="Start the script with torchrun, accelerate, deepspeed or mpirun: a process for each GPU.",
+        help="Start the script with torchrun, accelerate, deepspeed or mpirun, on each GPU.",
     ),
 ]
 Mixed = Annotated[

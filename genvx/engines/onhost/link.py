@@ -13,7 +13,10 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds. Clients and members send a line each BEAT; whoever is silent for longer is gone.
 SILENCE = 60.0

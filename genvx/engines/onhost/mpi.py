@@ -1,9 +1,9 @@
 """mpirun over the hosts of a gang: the program on each of them.
 
 mpirun starts a daemon of its own on each host, by ssh. Here it starts them by a small program of
-ours instead (`_AGENT`), which hands the command to node 0's part of this program, and that to the
-part on the host, which has been waiting for it. So no host logs in to another one, each daemon has
-the variables and GPUs of its host's lease, and it ends with that lease.
+ours instead (`AGENT` in mpirun.py), which hands the command to node 0's part of this program, and
+that to the part on the host, which has been waiting for it. So no host logs in to another one, each
+daemon has the variables and GPUs of its host's lease, and it ends with that lease.
 
 The text of this module travels as that of a cluster does (node.py). It runs with Python 3.9.
 """
@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ctypes
-import errno
 import json
 import os
 import platform
 import queue
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,8 +25,10 @@ import threading
 import time
 from typing import Any
 
-from genvx.engines.onhost.engines import MISSING, Failure
+from genvx.engines.onhost.below import adopt, end_all_below, end_with_us
+from genvx.engines.onhost.engines import Failure
 from genvx.engines.onhost.link import SILENCE, Link, beat, greet, proof, same, serve
+from genvx.engines.onhost.mpirun import AGENT, Mpirun, Way, environment, node_name
 from genvx.engines.onhost.place import Scratch, devices, loopback
 
 # Seconds. All nodes start at the same time, each after a shell and a Python.
@@ -40,120 +39,6 @@ _END_WITHIN = 3.0
 _LOST = 70
 _CHUNK = 16 * 1024
 _MOST_COMMAND = 32 * 1024
-_INSTALL = "install Open MPI, MPICH or Intel MPI there"
-# What mpirun takes for ssh: `AGENT [OPTION]... HOST WORD...`.
-_AGENT = """
-import base64, json, os, socket, sys
-words = sys.argv[2:]
-while words and words[0].startswith("-"):
-    words.pop(0)
-sock = socket.socket(socket.AF_UNIX)
-sock.connect(sys.argv[1])
-asked = {"node": words[0], "command": " ".join(words[1:])}
-sock.sendall(json.dumps(asked).encode() + b"\\n")
-for line in sock.makefile("rb"):
-    said = json.loads(line)
-    if "code" in said:
-        os._exit(said["code"])
-    data = base64.b64decode(said["data"])
-    while data:
-        data = data[os.write(said["to"], data):]
-sys.exit(255)
-"""
-
-
-class Mpirun:
-    """The mpirun of a host. hydra: it is that of MPICH or Intel MPI, else of Open MPI.
-
-    Raises:
-        Failure: there is none, or another one.
-    """
-
-    def __init__(self) -> None:
-        path = shutil.which("mpirun")
-        if path is None:
-            raise Failure(f"{platform.node()} has no mpirun: {_INSTALL}", MISSING)
-        answer = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        lines = [line.strip() for line in answer.stdout.decode(errors="replace").splitlines()]
-        text = "\n".join(lines)
-        self.path = path
-        self.hydra = "HYDRA" in text or "Intel(R) MPI" in text
-        if not self.hydra and not any(name in text for name in ("Open MPI", "OpenRTE", "PRRTE")):
-            raise Failure(f"{path} of {platform.node()} is of no MPI known here: {_INSTALL}")
-        number = next((line for line in lines if line.startswith("Version:")), lines[0])
-        self.version = f"MPICH {number.split()[-1]}" if "HYDRA" in text else number
-
-    def words(self, address: str, hosts: str, way: str) -> list[str]:
-        """How it is started. address: of node 0 for the others. hosts: its hostfile. way: the
-        directory of all processes.
-        """
-        if self.hydra:
-            # Its daemons call node 0 at -localhost.
-            return [self.path, "-f", hosts, "-localhost", address, "-wdir", way]
-        return [self.path, "--wdir", way]
-
-    def variables(self, agent: str, hosts: str) -> dict[str, str]:
-        """What has it start its daemons by our agent. Words that a user writes take precedence."""
-        if self.hydra:
-            found = {}
-            for prefix in ("HYDRA", "I_MPI_HYDRA"):
-                # Each process has the variables of its host, not node 0's: they name its GPUs.
-                found[f"{prefix}_ENV"] = "none"
-            return {
-                **found,
-                **{"HYDRA_LAUNCHER": "ssh", "HYDRA_LAUNCHER_EXEC": agent, "HYDRA_RMK": "user"},
-                **{"I_MPI_HYDRA_BOOTSTRAP": "ssh", "I_MPI_HYDRA_BOOTSTRAP_EXEC": agent},
-            }
-        found = {}
-        # Open MPI up to 4 has orte and rsh, from 5 on prte and ssh.
-        for mca, name, plm in (("OMPI", "orte", "rsh"), ("PRTE", "prte", "ssh")):
-            found[f"{mca}_MCA_plm"] = plm
-            found[f"{mca}_MCA_plm_{plm}_agent"] = agent
-            # Otherwise a daemon on another host starts some of them, and has no agent.
-            found[f"{mca}_MCA_plm_{plm}_no_tree_spawn"] = "1"
-            found[f"{mca}_MCA_{name}_leave_session_attached"] = "1"
-            found[f"{mca}_MCA_{name}_default_hostfile"] = hosts
-        return found
-
-    def hostfile(self, slots: list[int]) -> str:
-        """The hosts for mpirun; slots: of each node, by rank."""
-        names = [_name(rank) if rank else "localhost" for rank in range(len(slots))]
-        form = "{}:{}\n" if self.hydra else "{} slots={}\n"
-        return "".join(form.format(*each) for each in zip(names, slots))
-
-
-def _name(rank: int) -> str:
-    # No name of the network: what mpirun takes for an address of this machine, it starts here.
-    return f"genvx-node-{rank}"
-
-
-class Way:
-    """A path that leads to the directory of this node's command, and is the same on all hosts.
-
-    mpirun starts all processes in one path, and the directories of a run differ between hosts.
-    """
-
-    def __init__(self, run: str) -> None:
-        self.path = f"/tmp/gv-{run}-way/work"
-        self._scratch: Scratch | None = None
-        try:
-            self._scratch = Scratch(run, "way")
-            os.symlink(os.getcwd(), self.path)
-        except OSError as error:
-            # Another node of this job is on this machine, as in a sandbox.
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-
-    def remove(self) -> None:
-        """Delete it."""
-        if self._scratch is not None:
-            self._scratch.remove()
 
 
 class Head:
@@ -239,14 +124,14 @@ class Head:
         listener.bind(f"{place}.sock")
         listener.listen()
         threading.Thread(target=self._serve_agents, args=(listener,), daemon=True).start()
-        words = [sys.executable, "-I", "-S", self._scratch.write("agent.py", _AGENT)]
+        words = [sys.executable, "-I", "-S", self._scratch.write("agent.py", AGENT)]
         text = shlex.join([*words, f"{place}.sock"])
         os.chmod(self._scratch.write("agent", f'#!/bin/sh\nexec {text} "$@"\n'), 0o700)
-        environ = {**_environ(), **self._mpirun.variables(place, hosts)}
+        environ = {**environment(), **self._mpirun.variables(place, hosts)}
         command = [*self._mpirun.words(address, hosts, self._way.path), *self._words]
         # In a session of its own: a signal for our group comes to it once, from us.
         self._process = subprocess.Popen(
-            command, env=environ, start_new_session=True, preexec_fn=_end_with_us
+            command, env=environ, start_new_session=True, preexec_fn=end_with_us
         )
         return self._process
 
@@ -281,7 +166,7 @@ class Head:
     def _ask(self, sock: socket.socket) -> None:
         """Have a member run what an agent asks for. The agent is ours: its directory is private."""
         asked = json.loads(sock.makefile("rb").readline())
-        ranks = {_name(rank): rank for rank in self._members}
+        ranks = {node_name(rank): rank for rank in self._members}
         command = asked["command"]
         rank = ranks.get(asked["node"])
         if rank is None or len(command) > _MOST_COMMAND:
@@ -300,13 +185,13 @@ class Head:
 
     def _hear(self, rank: int, said: dict[str, Any]) -> None:
         number = said.get("number")
-        sock = self._waiting.get((rank, number)) if type(number) is int else None
-        if sock is None:
+        if type(number) is not int or (rank, number) not in self._waiting:
             return
+        sock = self._waiting[rank, number]
         if "code" in said:
             _tell(sock, code=int(said["code"]) & 0xFF)
             sock.close()
-            del self._waiting[rank, number]
+            self._waiting.pop((rank, number), None)
         else:
             _tell(sock, to=2 if said.get("to") == 2 else 1, data=str(said.get("data")))
 
@@ -397,7 +282,7 @@ class Member:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environ(),
+            env=environment(),
             start_new_session=True,
         )
         self._processes.append(process)
@@ -435,57 +320,34 @@ def _tell(sock: socket.socket, **message: Any) -> None:
         sock.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _environ() -> dict[str, str]:
-    """Our variables, without those by which mpirun would find another allocation of hosts."""
-    other = ("SLURM_", "PBS_", "LSB_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(other)}
-
-
-# Of <sys/prctl.h>; loaded here, for nothing may be loaded between fork and exec.
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
-def _end_with_us() -> None:
-    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-
-
-def _below() -> list[int]:
-    """All processes that descend from us."""
-    parents: dict[int, list[int]] = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-            # The name before it may have any bytes, also ")".
-            state, parent = file.read().rpartition(b")")[2].split()[:2]
-            if state != b"Z":
-                parents.setdefault(int(parent), []).append(int(pid))
-    found, left = [], [os.getpid()]
-    while left:
-        children = parents.get(left.pop(), [])
-        found += children
-        left += children
-    return found
-
-
-def _end_all_below() -> None:
-    """Kill what is left: processes of an mpirun or a daemon that was killed are ours then."""
-    limit = time.monotonic() + _END_WITHIN
-    while time.monotonic() < limit:
-        pids = _below()
-        if not pids:
-            return
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
-
-
 def main(words: list[str]) -> int:
-    """Be the node that the variables of the job say; return the exit code."""
+    """Be the node that the variables of the job say, and end all that is left of it; return the
+    exit code.
+    """
+    # A run has a supervisor that does this; a command that we hold over SSH has none.
+    adopt()
+    pid = os.fork()
+    if not pid:
+        end_with_us()
+        return _node(words)
+
+    def pass_on(number: int, frame: Any) -> None:
+        os.kill(pid, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    _, status = os.waitpid(pid, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    end_all_below()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _node(words: list[str]) -> int:
     asked = json.loads(os.environ.pop("GENVX_CLUSTER_SECRET"))
     node: Head | Member | None = None
-    # A run has a supervisor that does this; a command that we hold over SSH has none.
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt()
     try:
         node = Head(asked, words) if os.environ["NODE_RANK"] == "0" else Member(asked)
         return node.run()
@@ -500,4 +362,4 @@ def main(words: list[str]) -> int:
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.end()
-        _end_all_below()
+        end_all_below()
