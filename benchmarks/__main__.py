@@ -35,6 +35,7 @@ PARTS = {
     "manytrials": 10,
     "projects": 5,
     "environments": 5,
+    "shelf": 5,
     "executor": 5,
     "monitor": 200,
     "page": 20,

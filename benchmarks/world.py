@@ -76,12 +76,10 @@ class World:
 
 def install_peers() -> None:
     """genvx, Genv and parallel-ssh as any user would install them; pdsh and clush from Debian."""
-    if not (_PEERS / "bin" / "genv").exists():
+    if not any(_PEERS.glob("lib/*/site-packages/botocore")):
         subprocess.run([sys.executable, "-m", "venv", _PEERS], check=True)
-        subprocess.run(
-            [f"{_PEERS}/bin/pip", "install", "-q", "genv==1.4.3", "parallel-ssh", str(ROOT)],
-            check=True,
-        )
+        peers = ("genv==1.4.3", "parallel-ssh", f"{ROOT}[remotes,aws]")
+        subprocess.run([f"{_PEERS}/bin/pip", "install", "-q", *peers], check=True)
     pip = [f"{_PEERS}/bin/pip", "install", "-q", "--no-deps", "--force-reinstall", str(ROOT)]
     subprocess.run(pip, check=True)
     missing = [
