@@ -164,6 +164,45 @@ def test_a_program_finds_ray_on_the_leased_gpus_of_two_hosts_and_its_end_ends_al
     nothing_is_left(token)
 
 
+RAY_FROM_HERE = """
+import json, os, sys, ray
+ray.init(sys.argv[1])
+@ray.remote(num_gpus=1)
+def seen():
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+print(json.dumps(sorted(ray.get([seen.remote() for _ in range(2)]))))
+"""
+
+
+@pytest.mark.needs("ray")
+@pytest.mark.timeout(300)
+def test_a_program_of_this_machine_reaches_a_held_ray_cluster_through_a_tunnel(
+    hosts, python, token
+):
+    process = start_genvx(
+        *("remote", "cluster", "ray", "-N", "2", "-g", "1", "--python", python),
+        *("--env", f"GENVX_TEST_TOKEN={token}"),
+    )
+    try:
+        address = process.stdout.readline().strip()
+        said = ""
+        while "export " not in said:
+            said = process.stderr.readline()
+            assert said, "it says how to reach it"
+        answer = subprocess.run(
+            ["sh", "-c", f'{said[said.index("export ") :]}\nexec "$@"', "sh"]
+            + [sys.executable, "-c", RAY_FROM_HERE, address],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert all(each.startswith("SIM-") for each in json.loads(answer.stdout))
+    finally:
+        end(process)
+    nothing_is_left(token)
+
+
 # The word in the command line of what is killed.
 HEADS = {"ray": "gcs_server", "dask": "scheduler"}
 WORKERS = {"ray": "raylet", "dask": "worker"}
@@ -189,7 +228,7 @@ def test_nothing_is_left_of_a_held_cluster_whatever_is_killed(hosts, python, tok
     )
     try:
         address = process.stdout.readline()
-        assert re.fullmatch(r"(tls://)?127\.0\.0\.\d+:\d+\n", address), process.communicate()[1]
+        assert re.fullmatch(r"(ray|tls)://127\.0\.0\.\d+:\d+\n", address), process.communicate()[1]
         if kind == "ctrl-c":
             process.send_signal(signal.SIGINT)
         elif kind == "client":
