@@ -7,6 +7,7 @@ that a copy which merely does not run is not taken for one that was caught.
 
 from __future__ import annotations
 
+import py_compile
 import re
 import shutil
 import subprocess
@@ -471,10 +472,11 @@ def bite(mutant: Mutant, directory: Path) -> Bitten:
     """
     root = Path(__file__).parent.parent
     for name in _COPIED:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / name, directory / name, ignore=ignored)
+        shutil.copytree(root / name, directory / name)
     for path, text in mutant.texts(Sources(directory / "genvx")).items():
         path.write_text(text, encoding="utf-8")
+        # The copy has what was compiled of the original, which must not run in its place.
+        py_compile.compile(str(path), doraise=True)
     for seed in _SEEDS:
         bitten = _bite(mutant, directory, seed)
         if bitten.caught:

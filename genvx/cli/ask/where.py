@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
-    from genvx.fleet.hosts.hostspec import HostSpec, Selection
+    from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.fleet.hosts.selection import Selection
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
     from genvx.keeping.warm import Warmth

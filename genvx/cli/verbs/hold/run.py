@@ -7,6 +7,7 @@ from dataclasses import replace
 import typer
 
 from genvx.cli.ask import options, runoptions, wants
+from genvx.cli.ask.expanding import goes_with
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -41,6 +42,7 @@ _OF_A_RUN = (
 
 
 @requesting()
+@goes_with("--detach", _OF_A_RUN)
 def run(
     context: typer.Context,
     request: Request,
@@ -60,9 +62,9 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
-    project: runoptions.ProjectDirectory = None,
+    project: runoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
-    python: runoptions.PythonOfRun = None,
+    python: runoptions.Python = None,
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,
@@ -97,8 +99,7 @@ def run(
     from genvx.cli.ask import debugport
     from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, Several, notifiers, start_detached
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.python import code_of
 
     where = here(context)
     if not command:
@@ -123,15 +124,11 @@ def run(
         from genvx.fleet.terminals import stdin
 
         stdin.close()
-    code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
-    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     inside = container_of(image, runtime, mount, remote=where.remote)
-    if inside is None:
-        its = its.loaded(load=detached and not no_load, project=code.directory is not None)
-    else:
-        its = its.of_image()
+    load, boxed = detached and not no_load, inside is not None
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=load, image=boxed)
     told = notifiers(notify, where.note) if detached else ()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code, its)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     asked = replace(asked, variables={**asked.variables, **more})

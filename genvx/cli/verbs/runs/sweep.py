@@ -78,8 +78,8 @@ def sweep(
             raise typer.Exit(_other(context, command))
         _require_no_typo(command)
     from genvx.cli import sweeping
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.ask.variables import variables_of
+    from genvx.cli.python import code_of
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
     from genvx.sweeps.spec import Needs
@@ -100,11 +100,10 @@ def sweep(
         "time": None if request.time is None else max(1, round(request.time)),
     }
     spec, notes, directory = _asked(where, request, command, parameter, space, config, asked)
-    found = ProjectOptions(project or directory, follow_links, yes).chosen(load=config is None)
     # NNI installs nothing, so a file of it means the Python of the host.
     named = "none" if python is None and config is not None else python
-    its = PythonOptions(named, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=config is None, project=found.directory is not None)
+    place = project or directory
+    found, its = code_of(place, follow_links, yes, named, setup, wheels, extra, load=config is None)
     code = found.read()
     its_python, trees = its.read(code)
     if code is not None:
@@ -116,7 +115,7 @@ def sweep(
         metric=metric or "",
         stop_when=stop_when or "",
         retries=retries,
-        variables=_variables(env),
+        variables=variables_of(env),
         cwd=chdir or "",
         project=None if code is None else code.recorded,
         directory=None if code is None else os.path.abspath(str(found.directory)),
@@ -296,16 +295,6 @@ def _options(given: list[str] | None) -> dict[str, Any]:
             found[name] = json.loads(text)
         except ValueError:
             found[name] = text
-    return found
-
-
-def _variables(given: list[str] | None) -> dict[str, str]:
-    found = {}
-    for each in given or ():
-        name, equals, text = each.partition("=")
-        if not equals:
-            raise InvalidInput("--env is NAME=VALUE")
-        found[name] = text
     return found
 
 
