@@ -190,8 +190,10 @@ def test_a_program_of_this_machine_reaches_a_held_ray_cluster_through_a_tunnel(
             said = process.stderr.readline()
             assert said, "it says how to reach it"
         answer = subprocess.run(
-            ["sh", "-c", f'{said[said.index("export ") :]}\nexec "$@"', "sh"]
-            + [sys.executable, "-c", RAY_FROM_HERE, address],
+            [
+                *("sh", "-c", f'{said[said.index("export ") :]}\nexec "$@"', "sh"),
+                *(sys.executable, "-c", RAY_FROM_HERE, address),
+            ],
             capture_output=True,
             text=True,
             timeout=120,
