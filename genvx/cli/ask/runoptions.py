@@ -94,7 +94,7 @@ Launcher = Annotated[
     typer.Option(
         "--launcher",
         metavar="NAME",
-        help="Start the script with torchrun, accelerate or deepspeed: a process for each GPU.",
+        help="Start the script with torchrun, accelerate, deepspeed or mpirun, on each GPU.",
     ),
 ]
 Mixed = Annotated[

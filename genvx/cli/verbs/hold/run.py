@@ -83,7 +83,7 @@ def run(
     It holds them until it ends; genvx exits with its code. With --nodes it runs on several hosts,
     all or none, with one model of GPU. There it has MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
     NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all. With --launcher
-    the command is a script and its arguments.
+    the command is a script and its arguments, or a program for mpirun.
 
     A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
@@ -110,6 +110,11 @@ def run(
         from genvx.core.launchers import launched
 
         command = list(launched(launcher, tuple(command)))
+    more: dict[str, str] = {}
+    if launcher == "mpirun" and nodes > 1:
+        from genvx.engines.plan import variables_for_mpirun
+
+        more = variables_for_mpirun()
     if not detached:
         _require_nothing_of_a_run(context)
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
@@ -126,6 +131,7 @@ def run(
     asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
+    asked = replace(asked, variables={**asked.variables, **more})
     if inside is not None:
         asked = replace(asked, container=inside)
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
@@ -143,7 +149,7 @@ def run(
     if nodes > 1:
         from genvx.cli.gang import run_gang
 
-        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
+        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 
