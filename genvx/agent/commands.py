@@ -60,7 +60,7 @@ def _run_inside(end: FarEnd, asked: Run) -> int:
     if not isinstance(asked.wanted, Join):
         raise InvalidInput("a command inside of a run joins the run's environment")
     with end.host.enter(asked.wanted.environment_id, command=asked.wanted.command) as entry:
-        argv = _argv(entry.environment(), job)
+        argv = entry.in_container(job.argv or (), job.cwd) or _argv(entry.environment(), job)
         entry.place(job.cwd)
         end.reply(asked, entry.hold.grant)
         return entry.supervise(
@@ -128,13 +128,16 @@ def _open_inside(end: FarEnd, asked: OpenShell, job: Job) -> int:
             path, name = _take_terminal(end), asked.prompt
             # We stay: ssh has no exit code for a shell that a signal ends, as at the run's end.
             return entry.open_shell(prompt=name is not None, host=name or "", path=path, stays=True)
-        argv = _argv(entry.environment(), job)
+        # Before the terminal is taken: what cannot start is refused without one.
+        argv = None if entry.has_container else _argv(entry.environment(), job)
         entry.place(job.cwd)
         path = _take_terminal(end)
         from genvx.shell.prepare import with_path
 
+        inside = argv or entry.in_container(job.argv, job.cwd)
+        assert inside is not None, "it is one of them"
         variables = {**with_path(entry.environment(), path), **job.variables}
-        return entry.supervise(argv, variables=variables, cwd=job.cwd)
+        return entry.supervise(inside, variables=variables, cwd=job.cwd)
 
 
 def _shown(end: FarEnd, job: Job) -> str:

@@ -273,6 +273,21 @@ def signalling(program: str, name: str) -> tuple[str, ...]:
     return (program, "kill", "--signal=TERM", name)
 
 
+def entering(
+    program: str, name: str, argv: Iterable[str], *, place: str = "", tty: bool = False
+) -> tuple[str, ...]:
+    """Return the words that start something more in a container, with its user and its variables.
+
+    place: the directory in which it starts there; empty for that of the container's command.
+    """
+    found = [program, "exec", "--interactive"]
+    if tty:
+        found += ["--tty", "--env=TERM"]
+    if place:
+        found.append(f"--workdir={place}")
+    return (*found, name, *argv)
+
+
 def name_of(run: str) -> str:
     """The name of a run's container. run: the name of the run's directory."""
     return f"{_PREFIX}{run}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.requests.ranges import ranges
+from genvx.core.runs.container import Runtime
 from genvx.core.runs.runstate import (
     Failed,
     Lost,
@@ -87,8 +88,10 @@ def ending_of(state: RunState) -> str:
 
 def entered(run: RunInfo, host: str, grant: Grant) -> str:
     """The line that a person sees on entering a run: which run, which host, which devices; and that
-    its container is entered in another way.
+    it is beside the container of the run, as with apptainer.
     """
     devices = f"GPU {ranges(each.label for each in grant.devices)}" if grant.devices else "no GPU"
-    beside = "" if run.spec.container is None else ", outside of its container"
+    container = run.spec.container
+    is_outside = container is not None and container.runtime is Runtime.APPTAINER
+    beside = ", outside of its container" if is_outside else ""
     return f"in run {run.label_or_id} on {host}{beside}: {devices}"

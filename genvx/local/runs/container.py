@@ -24,7 +24,7 @@ from genvx.local.running.runtimes import ask, find, last_line
 from genvx.local.runs.places import home_of, name_in, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Callable
 
     from genvx.core.runs.container import Container
@@ -107,6 +107,38 @@ def mounts_of(container: Container, environ: Mapping[str, str]) -> tuple[Mount, 
             raise InvalidInput(f"--mount: no such file or directory: {printable(source, 300)}")
         found.append(Mount(source, mount.target, mount.read_only))
     return tuple(found)
+
+
+def door_of(host: Machine, spec: RunSpec) -> Optional[Door]:
+    """Return the way into the container of a run; None where what starts beside its command is
+    outside, as with apptainer.
+
+    Raises:
+        InvalidInput: its runtime is not here any more.
+    """
+    if spec.container is None:
+        return None
+    found = find(spec.container.runtime, host.environ)
+    if found.runtime is Runtime.APPTAINER:
+        return None
+    return Door(found.program, words.name_of(name_in(spec)))
+
+
+class Door:
+    """The way into a container: what starts by these words has its files, user and variables."""
+
+    def __init__(self, program: str, name: str) -> None:
+        self._program, self._name = program, name
+
+    def command(self, argv: Sequence[str], place: str) -> tuple[str, ...]:
+        """Return the words that start a command in it, in a directory there."""
+        tty = os.isatty(0) and os.isatty(1)
+        return words.entering(self._program, self._name, argv, place=place, tty=tty)
+
+    def shell(self, place: str) -> tuple[str, ...]:
+        """Return the words that start a login shell: bash where the image has it."""
+        line = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l"
+        return self.command(("sh", "-c", line), place)
 
 
 class RunContainer:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.running.started import LocalRunning
+    from genvx.local.runs.container import Door
 
 
 def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
@@ -74,10 +75,19 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
         }
         usual = around.get("PATH", os.defpath).split(os.pathsep)
         first = [e for e in prepared.get("PATH", "").split(os.pathsep) if e and e not in usual]
-        return Entry(hold, run, place, variables, os.pathsep.join(first))
+        return Entry(hold, run, place, variables, os.pathsep.join(first), _door(host, run))
     except BaseException:
         hold.release()
         raise
+
+
+def _door(host: Machine, run: RunInfo) -> Optional[Door]:
+    if run.spec.container is None:
+        return None
+    # Imported here: few runs have a container.
+    from genvx.local.runs.container import door_of
+
+    return door_of(host, run.spec)
 
 
 class Entry(Starter):
@@ -85,7 +95,8 @@ class Entry(Starter):
 
     hold: of the run's environment. directory: where the run's command started. variables: on top of
     those of the hold: those among which the run was started, its id and its directory, and what was
-    set for its command. first: what its Python and its setup line have put on its PATH.
+    set for its command. first: what its Python and its setup line have put on its PATH. door: into
+    its container; None if it has none.
     """
 
     def __init__(
@@ -95,12 +106,14 @@ class Entry(Starter):
         directory: str,
         variables: Mapping[str, str],
         first: str = "",
+        door: Optional[Door] = None,
     ) -> None:
         self.hold = hold
         self.run_info = run
         self.directory = directory
         self.variables = variables
         self._first = first
+        self._door = door
 
     def environment(self) -> dict[str, str]:
         """Return all variables of what starts inside."""
@@ -136,7 +149,10 @@ class Entry(Starter):
         cwd: Optional[str] = None,
         alone: bool = False,
     ) -> int:
-        """Run a command inside of the run as its parent; return its exit code. See `LocalHold`."""
+        """Run a command inside of the run as its parent; return its exit code. See `LocalHold`.
+
+        It runs on the host, also for a run in a container; see `in_container`.
+        """
         return self.hold.supervise(
             argv,
             stdout=stdout,
@@ -147,20 +163,36 @@ class Entry(Starter):
             alone=alone,
         )
 
+    @property
+    def has_container(self) -> bool:
+        """Whether there is a way into a container of the run."""
+        return self._door is not None
+
+    def in_container(self, argv: Sequence[str], cwd: Optional[str]) -> Optional[Sequence[str]]:
+        """Return the words that run a command in the run's container; None if it has none.
+
+        argv: empty for a shell of the image. There is a terminal there if our streams have one.
+        """
+        if self._door is None:
+            return None
+        place = self.place(cwd)
+        return self._door.command(argv, place) if argv else self._door.shell(place)
+
     def run_command(self, command: Sequence[str]) -> int:
         """Run a command, which must exist, as `supervise` does.
 
         Raises:
             CommandNotFound: it does not exist. CommandNotExecutable: it is not executable.
         """
+        inside = self.in_container(command, None)
         # A path counts from the run's directory, where we are not.
-        if "/" not in command[0]:
+        if inside is None and "/" not in command[0]:
             find_command(command, self.environment())
-        return self.supervise(command)
+        return self.supervise(inside or command)
 
     def run_shell(self) -> int:
         """Run the user's shell, which reads commands from stdin, as `supervise` does."""
-        return self.supervise([user_shell(self.environment())])
+        return self.supervise(self.in_container((), None) or [user_shell(self.environment())])
 
     def open_shell(
         self,
@@ -171,7 +203,12 @@ class Entry(Starter):
         path: str = "",
         stays: bool = False,
     ) -> int:
-        """Become the user's shell inside of the run, or its parent; see `enter_shell`."""
+        """Become the user's shell inside of the run, or its parent; see `enter_shell`. In a
+        container it is a shell of the image.
+        """
+        inside = self.in_container((), None)
+        if inside is not None:
+            return self.supervise(inside)
         return self.hold.enter_shell(
             prompt=prompt,
             host=host,

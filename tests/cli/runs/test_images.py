@@ -12,7 +12,7 @@ from genvx.local.machine import Machine
 from genvx.local.runs import lock
 from tests.conftest import run_genvx
 from tests.helpers import until
-from tests.local.runs.containers import IMAGE, Podman
+from tests.local.runs.containers import IMAGE, own_podman
 
 pytestmark = pytest.mark.needs("podman")
 
@@ -24,11 +24,9 @@ echo "{\\"value\\": $1}" >>"$GENVX_REPORT"
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory):
-    podman = Podman(tmp_path_factory.mktemp("podman") / "p")
-    podman.make_image()
-    yield podman
-    podman.end()
+def podman():
+    with own_podman() as podman:
+        yield podman
 
 
 @pytest.fixture
@@ -67,6 +65,18 @@ def test_a_server_in_a_container_answers_and_stops(typed, podman):
     assert len(podman.names()) == 1
     typed("runs", "stop", "1")
     until(lambda: podman.names() == [])
+
+
+def test_what_enters_a_run_is_in_its_container(typed):
+    loop = "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"
+    run = typed("run", "-d", "-g", "1", "--image", IMAGE, "--", "dash", "-c", loop).stdout.strip()
+    line = 'echo "$GENVX_RUN_ID $PWD"; [ -e /usr/bin/python3 ] || exit 7'
+    until(lambda: "up" in run_genvx("logs", run).stdout)
+    done = typed("ssh", run, "--", "sh", "-c", line, code=7)
+    assert done.stdout == f"{run} {os.getcwd()}\n"
+    # A shell of the image, which reads what comes on stdin.
+    assert run_genvx("ssh", run, stdin=None, input="exit 4\n").returncode == 4
+    typed("runs", "stop", run)
 
 
 def test_options_of_a_container_without_an_image_are_refused(typed):

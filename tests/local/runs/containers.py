@@ -1,20 +1,23 @@
 """Podman as tests have it: with images and containers of its own, and an image without a registry.
 
 Machines of CI have cgroups that crun refuses. So podman runs without cgroups, and in a mount
-namespace that does not show them.
+namespace that does not show them. Its locks are files of its own: those in shared memory are one
+set for all podmans of a user, and one with a new directory frees the locks of all others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 IMAGE = "localhost/genvx-test:1"
-_PROGRAMS = ("dash", "sleep", "env", "id")
+_PROGRAMS = ("dash", "sh", "sleep", "env", "id")
 _STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{root}/store"\nrunroot = "{root}/run"\n'
 _CONTAINERS = """\
 [containers]
@@ -22,6 +25,8 @@ cgroups = "disabled"
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 cgroup_manager = "cgroupfs"
+lock_type = "file"
+tmp_dir = "{root}/tmp"
 """
 _CLIENT = """\
 #!/bin/sh
@@ -40,7 +45,7 @@ class Podman:
         self.client = self.programs / "podman"
         self.programs.mkdir(parents=True)
         (root / "storage.conf").write_text(_STORAGE.format(root=root))
-        (root / "containers.conf").write_text(_CONTAINERS)
+        (root / "containers.conf").write_text(_CONTAINERS.format(root=root))
         how = {"root": root, "podman": shutil.which("podman"), "path": os.environ["PATH"]}
         self.client.write_text(_CLIENT.format(**how))
         self.client.chmod(0o755)
@@ -79,6 +84,19 @@ class Podman:
         """End all containers, and delete what podman has stored."""
         self.clear()
         self("rmi", "--all", "--force")
+
+
+@contextlib.contextmanager
+def own_podman() -> Iterator[Podman]:
+    """A podman with the image. Its paths are short: it has sockets there."""
+    root = Path(tempfile.mkdtemp(prefix="genvx-p-", dir="/var/tmp"))
+    podman = Podman(root / "p")
+    try:
+        podman.make_image()
+        yield podman
+    finally:
+        podman.end()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @functools.cache

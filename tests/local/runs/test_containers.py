@@ -15,18 +15,16 @@ from genvx.errors import InvalidInput
 from genvx.local import processes
 from genvx.local.runs import lock
 from tests.helpers import until
-from tests.local.runs.containers import IMAGE, Podman
+from tests.local.runs.containers import IMAGE, own_podman
 from tests.local.runs.test_runs import asked, ends_as, free, log_of, state_of
 
 pytestmark = pytest.mark.needs("podman")
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory):
-    podman = Podman(tmp_path_factory.mktemp("podman") / "p")
-    podman.make_image()
-    yield podman
-    podman.end()
+def podman():
+    with own_podman() as podman:
+        yield podman
 
 
 @pytest.fixture
