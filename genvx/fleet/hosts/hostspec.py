@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
-from genvx.errors import UnknownHost
+from genvx.errors import InvalidInput, UnknownHost
 from genvx.ssh.config.target import Target
 from genvx.ssh.config.wildcards import matches
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from genvx.core.device import VisibleAs
     from genvx.core.prelude import Prelude
+    from genvx.fleet.hosts.step import Step
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class HostSpec(Target):
     CUDA_VISIBLE_DEVICES on the host. runs: the directory there that has one's runs; None for the
     usual one. prelude: what comes before each command there; None for nothing. prerelease: whether
     environments that are made there may have versions that are no final ones. in_use: whether
-    devices are taken, too, that somebody uses without a lease.
+    devices are taken, too, that somebody uses without a lease. step: where commands run, if that is
+    a node behind the login node of a cluster; the rest of this is the way to the login node.
     """
 
     python: str | None = None
@@ -39,6 +41,20 @@ class HostSpec(Target):
     prelude: Prelude | None = None
     prerelease: bool = False
     in_use: bool = False
+    step: Step | None = None
+
+
+def require_direct(spec: HostSpec, what: str) -> None:
+    """Refuse what needs an SSH connection that ends at the host itself. what: as in "tunnels".
+
+    Raises:
+        InvalidInput: the host is a node of an allocation.
+    """
+    if spec.step is not None:
+        raise InvalidInput(
+            f"{printable(spec.name)} is a node of Slurm, where genvx runs commands through the "
+            f"login node; {what} are not possible there"
+        )
 
 
 @dataclass(frozen=True)
