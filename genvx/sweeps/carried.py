@@ -27,7 +27,7 @@ from genvx.core.wire.tables import (
     strings,
 )
 from genvx.errors import InvalidInput, StateError
-from genvx.fleet.hosts.hostspec import HostSpec
+from genvx.fleet.hosts.hostspec import HostSpec, require_direct
 from genvx.ssh.config.target import Target
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def carried(spec: HostSpec, settings: Settings, per_gpu: int = 0) -> CarriedHost
     Raises:
         InvalidInput: it needs a password, which never travels.
     """
+    require_direct(spec, "sweeps that run on another host")
     secret = spec.password is not None or spec.password_env or spec.password_command
     if secret and spec.key is None:
         raise InvalidInput(

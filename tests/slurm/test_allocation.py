@@ -234,6 +234,30 @@ def test_inside_of_an_allocation_only_the_gpus_of_the_job_are_there(lab, tmp_pat
         assert [device["index"] for device in host["devices"]] == [0]
 
 
+def test_output_comes_as_it_is_written_and_files_travel(lab, tmp_path):
+    lab.start()
+    # Slurm holds back a line that has not ended, unless it is told not to.
+    run = start_genvx(
+        *("--remote", lab.name, "run", "--gpus", "1", "--"),
+        *("sh", "-c", "printf on; test -t 1 && printf tty; exec cat"),
+        env=lab.environ,
+        stdin=subprocess.PIPE,
+    )
+    assert run.stdin is not None
+    assert run.stdout is not None
+    assert run.stdout.read(2) == "on"
+    out, _ = run.communicate("in", timeout=60)
+    assert out == "in"
+
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "here").write_text("data")
+    words = ("--project", str(project), "--", "cp", "here", "there")
+    made = lab.remote("run", "-d", "--gpus", "1", *words).stdout.strip()
+    pulled = lab.remote("pull", made, str(tmp_path / "pulled"))
+    assert pulled.returncode == 0, pulled.stderr
+
+
 def test_tunnels_to_a_node_are_refused_in_one_line(lab):
     lab.start()
     run = lab.remote("run", "-d", "--gpus", "1", "--", "sleep", "600").stdout.strip()

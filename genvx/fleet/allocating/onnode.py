@@ -16,6 +16,7 @@ import base64
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -109,16 +110,43 @@ def relay(job: str, line: str) -> None:
         connection.close()
         run(text, dict(os.environ))
     asked = {"line": text, "environ": dict(os.environ), "cwd": os.getcwd()}
-    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))
-    connection.sendmsg([b"x"], [rights])
+    # Our own stdout is a terminal, because Slurm holds back the lines of others until they end.
+    pipes = [os.pipe(), os.pipe()]
+    streams = array.array("i", [0, pipes[0][1], pipes[1][1]])
+    connection.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+    for _, write in pipes:
+        os.close(write)
     connection.sendall(base64.b64encode(json.dumps(asked).encode("ascii")))
     connection.shutdown(socket.SHUT_WR)
     # Who has a stream keeps it open.
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
-        os.dup2(null, number)
-    answer = connection.recv(1)
-    os._exit(answer[0] if answer else 129)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os._exit(pass_on(connection, {pipes[0][0]: 1, pipes[1][0]: 2}))
+
+
+def pass_on(connection: socket.socket, ways: dict[int, int]) -> int:
+    """Write what comes from pipes until the command has ended and they are empty; return its exit
+    code. ways: where each leads.
+    """
+    code = None
+    ended = connection.fileno()
+    while code is None or ways:
+        waiting = [*ways] if code is not None else [*ways, ended]
+        # What goes on in the background may keep a pipe open for ever.
+        ready = select.select(waiting, [], [], None if code is None else 0)[0]
+        if not ready:
+            break
+        for each in ready:
+            if each == ended:
+                answer = connection.recv(1)
+                code = answer[0] if answer else 129
+                continue
+            data = os.read(each, 65536)
+            target = ways[each]
+            if not data:
+                del ways[each]
+            while data:
+                data = data[os.write(target, data) :]
+    return 129 if code is None else code
 
 
 def run(line: str, environ: dict[str, str]) -> None:

@@ -46,7 +46,7 @@ step() {
 if [ "$3" = tty ]; then
   said=$(step --pty 2>&1 >&4; echo "$?")
 else
-  said=$({ { step -e /dev/fd/3 3>&1 >&4 2>&5; echo "$?" >&5; } | cat >&6; } 5>&1)
+  said=$({ { step -u -e /dev/fd/3 3>&1 >&4 2>&5; echo "$?" >&5; } | cat >&6; } 5>&1)
 fi
 code=${said##*
 }
