@@ -11,14 +11,19 @@ from benchmarks.world import ROOT, World
 
 _DIRECTORY = ROOT / ".venv" / "guild"
 # Guild imports pkg_resources, which newer setuptools do not have any more.
+# By which it reaches a bucket.
+_AWS = ROOT / ".venv" / "awscli"
 _PACKAGES = ("guildai==0.9.0", "wheel", "setuptools<60")
 
 
 def install() -> None:
-    """Install Guild as a user would, once."""
+    """Install Guild and the AWS CLI as a user would, once."""
     if not (_DIRECTORY / "bin" / "guild").exists():
         subprocess.run([sys.executable, "-m", "venv", _DIRECTORY], check=True)
         subprocess.run([_DIRECTORY / "bin" / "pip", "install", "-q", *_PACKAGES], check=True)
+    if not (_AWS / "bin" / "aws").exists():
+        subprocess.run([sys.executable, "-m", "venv", _AWS], check=True)
+        subprocess.run([_AWS / "bin" / "pip", "install", "-q", "awscli"], check=True)
 
 
 class Guild:
@@ -43,7 +48,7 @@ class Guild:
         )
         path = place.environ["PATH"]
         if not smallest():
-            path = f"{_DIRECTORY}/bin:{path}"
+            path = f"{_DIRECTORY}/bin:{path}:{_AWS}/bin"
         self.environ = {**place.environ, "PATH": path}
 
     def command(self, verb: str, *words: str) -> list[str]:

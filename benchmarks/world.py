@@ -64,8 +64,20 @@ class World:
         return [f"127.1.{n // 250}.{n % 250 + 1}" for n in range(number)]
 
     def hostfile(self, number: int) -> str:
-        path = self.directory / f"hosts{number}"
-        path.write_text("".join(f"{host}\n" for host in self.hosts(number)))
+        return self._written(f"hosts{number}", self.hosts(number))
+
+    @property
+    def caches(self) -> Path:
+        """What is kept on the hosts of `hostfile_apart`."""
+        return self.directory / "caches"
+
+    def hostfile_apart(self, number: int) -> str:
+        """Hosts each of which has a cache directory of its own."""
+        return self._written(f"apart{number}", [f"127.2.0.{n + 1}" for n in range(number)])
+
+    def _written(self, name: str, hosts: list[str]) -> str:
+        path = self.directory / name
+        path.write_text("".join(f"{host}\n" for host in hosts))
         path.chmod(0o600)
         return str(path)
 
@@ -76,12 +88,10 @@ class World:
 
 def install_peers() -> None:
     """genvx, Genv and parallel-ssh as any user would install them; pdsh and clush from Debian."""
-    if not (_PEERS / "bin" / "genv").exists():
+    if not any(_PEERS.glob("lib/*/site-packages/botocore")):
         subprocess.run([sys.executable, "-m", "venv", _PEERS], check=True)
-        subprocess.run(
-            [f"{_PEERS}/bin/pip", "install", "-q", "genv==1.4.3", "parallel-ssh", str(ROOT)],
-            check=True,
-        )
+        peers = ("genv==1.4.3", "parallel-ssh", f"{ROOT}[remotes,aws]")
+        subprocess.run([f"{_PEERS}/bin/pip", "install", "-q", *peers], check=True)
     pip = [f"{_PEERS}/bin/pip", "install", "-q", "--no-deps", "--force-reinstall", str(ROOT)]
     subprocess.run(pip, check=True)
     missing = [
@@ -155,6 +165,9 @@ def world() -> Iterator[World]:
         "PermitRootLogin yes\nMaxStartups 4096\nMaxSessions 4096\nLogLevel ERROR\n"
         "PrintMotd no\nPrintLastLog no\n"
         "SetEnv " + " ".join(f'"{k}={v}"' for k, v in variables.items()) + "\n"
+        # The third word of SSH_CONNECTION is the address that the client has connected to.
+        f"Match LocalAddress 127.2.0.0/16\nForceCommand set -- $SSH_CONNECTION; "
+        f'XDG_CACHE_HOME={directory}/caches/$3 exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
     )
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
     with open(directory / "log", "wb") as log:

@@ -91,7 +91,10 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "strace": _has("strace"),
     "systemd-analyze": _has("systemd-analyze"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,
-    # scripts/test --ray installs it.
+    # As Debian names them; where both are, mpirun is Open MPI's.
+    "openmpi": _has("mpirun.openmpi"),
+    "mpich": _has("mpirun.mpich"),
+    # scripts/test --engines installs it.
     "ray": lambda: importlib.util.find_spec("ray") is not None,
     "pythons": lambda: bool(old_pythons()),
     "git": _has("git"),
@@ -118,9 +121,6 @@ def _has_namespaces(*kinds: str) -> bool:
 
 
 def _has_podman() -> bool:
-    # Only where it is asked for: on a busy machine two of these tests fail.
-    if "GENVX_TEST_PODMAN" not in os.environ:
-        return False
     from tests.local.runs import containers  # it has what podman needs in a machine of CI
 
     return containers.works()

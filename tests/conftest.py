@@ -28,7 +28,7 @@ from genvx.local.state import paths
 from genvx.sandbox import record
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
-from tests.helpers import ROOT, until
+from tests.helpers import ROOT, end_all_of, until
 
 # Under load an example may take long, and that is no fault of what it tries.
 hypothesis.settings.register_profile("genvx", deadline=None)
@@ -155,7 +155,7 @@ def agent_cache() -> Iterator[Path]:
 
 @pytest.fixture
 def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., record.Sandbox]]:
-    """Starts pretend fleets that end with the test.
+    """Starts pretend fleets that end with the test, and so do all of their runs.
 
     unseen: their hosts have no agent yet. To send and unpack it costs a second that few tests need.
     """
@@ -177,6 +177,7 @@ def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., 
     yield make
     for directory in made:
         if os.path.exists(directory):
+            end_all_of(directory)
             rooms.down(directory)
 
 
@@ -286,8 +287,21 @@ def world() -> Iterator[World]:
     shutil.copytree(
         libraries / "filelock", path / "filelock", ignore=shutil.ignore_patterns("__pycache__")
     )
+    python = world_python() or sys.executable
+    # Otherwise each process compiles anew what it loads: those users may not write there.
+    loaded = (
+        "genvx/core",
+        "genvx/local",
+        "genvx/shell",
+        "genvx/errors.py",
+        "filelock",
+        "pynvml.py",
+    )
+    subprocess.run(
+        [python, "-m", "compileall", "-q", *(path / name for name in loaded)], check=True
+    )
     subprocess.run(["chmod", "-R", "a+rX", str(path)], check=True)
-    yield World(world_python() or sys.executable, str(path))
+    yield World(python, str(path))
     shutil.rmtree(path)
 
 

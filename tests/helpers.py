@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -15,9 +16,13 @@ from pathlib import Path
 
 import pexpect
 
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runstate import name_of
 from genvx.core.snapshot import Snapshot
+from genvx.core.wire.runoperations import ListRuns
 from genvx.local.host import LocalHost
 from genvx.sandbox import record
+from genvx.sandbox.ending import of_sandbox
 from genvx.sandbox.host import SandboxHost
 
 ROOT = Path(__file__).parent.parent
@@ -189,19 +194,61 @@ def job(directory: Path) -> tuple[str, Callable[[], int]]:
     return f"setsid nohup sh {script} >/dev/null 2>&1 &", pid
 
 
-def on_hosts() -> list[Snapshot]:
-    """What each host of the selected sandbox knows of itself, whatever is on its way; to ask this
-    so starts no process, for conditions that are polled.
-    """
+def itself(host: SandboxHost) -> LocalHost:
+    """A host of a sandbox as it sees itself: to ask it so starts no process, and takes no login."""
+    return LocalHost(host.name, environ=host.variables(os.path.dirname(host.directory)))
+
+
+def hosts_themselves() -> list[LocalHost]:
+    """The hosts of the selected sandbox."""
     sandbox = record.find(os.path.dirname(os.environ["GENVX_HOSTFILE"]))
     assert sandbox is not None
-    return [snapshot_of(host) for host in sandbox.hosts]
+    return [itself(host) for host in sandbox.hosts]
+
+
+def on_hosts() -> list[Snapshot]:
+    """What each host of the selected sandbox knows of itself, whatever is on its way; for
+    conditions that are polled.
+    """
+    return [host.snapshot() for host in hosts_themselves()]
 
 
 def snapshot_of(host: SandboxHost) -> Snapshot:
     """What one of them knows of itself."""
-    environ = {"GENVX_STATE_DIR": host.state, "GENVX_SIMULATE": host.simulate}
-    return LocalHost(host.name, environ=environ).snapshot()
+    return itself(host).snapshot()
+
+
+def runs_on_hosts() -> list[tuple[str, RunInfo]]:
+    """The runs that the hosts of the selected sandbox know of, each with the name of its host."""
+    return [(host.name, run) for host in hosts_themselves() for run in host.answer(ListRuns())]
+
+
+def states_on_hosts(run: str) -> list[str]:
+    """The words for the states of a run's parts, by rank; of a run on one host there is one."""
+    found = [each for _, each in runs_on_hosts() if each.id == run]
+    return [name_of(each.state) for each in sorted(found, key=lambda each: each.rank)]
+
+
+def log_on_hosts(run: str) -> str:
+    """What a run on the hosts of the selected sandbox has written until now."""
+    place = Path(os.environ["GENVX_HOSTFILE"]).parent
+    logs = place.glob(f"*/home/.local/share/genvx/runs/{run}/log")
+    return "".join(log.read_text() for log in logs)
+
+
+def end_all_of(directory: str | Path) -> None:
+    """Kill what lives for a state directory below this one, with all that it has started: runs that
+    a test leaves behind, also deaf ones.
+    """
+
+    def left() -> bool:
+        found = of_sandbox((), str(directory))
+        for process in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        return bool(found)
+
+    until(lambda: not left(), f"processes of {directory} end")
 
 
 def held_on_hosts() -> list[str]:

@@ -148,8 +148,10 @@ FIGURES = (
         "0 of 200 lost, each swallowed one an error", "ahead:typed_ahead", (_SSHD,),
     ),
     Figure(
-        "F21", "questions while what keeps connections is killed, stopped, cut off or deaf",
-        "each answer is that of the moment, none late, 0 left", "keeping:keeping", (_SSHD,),
+        "F21",
+        "questions and commands while what keeps connections is killed, stopped, cut off or deaf",
+        "each answer is that of the moment, no command runs twice, none late, 0 left",
+        "keeping:keeping", (_SSHD,),
     ),
     Figure(
         "R1", "runs whose client, agent, connection, supervisor or command is killed; reboots, "

@@ -7,6 +7,7 @@ that a copy which merely does not run is not taken for one that was caught.
 
 from __future__ import annotations
 
+import py_compile
 import re
 import shutil
 import subprocess
@@ -315,8 +316,8 @@ MUTANTS = (
         "F21", "the question for a sign of life", "silent",
         (
             Change(
-                "_Agent._receive",
-                "self._pulse.ask(min(_SIGN, deadline.left())) is not None",
+                "Agent._receive",
+                "self.pulse.ask(min(_SIGN, deadline.left())) is not None",
                 "False",
             ),
         ),
@@ -324,6 +325,14 @@ MUTANTS = (
     Mutant(
         "F21", "the look at what ssh reads", "withdrawn",
         (Change("Files.unchanged", "look(path) == before", "True"),),
+    ),
+    Mutant(
+        "F21", "the sign of life before a command is carried", "silent: a command",
+        (Change("_Carrier._usable", "time.monotonic() - self._greeted > _FRESH", "False"),),
+    ),
+    Mutant(
+        "F21", "the end of a command with the client that it is carried for", "still held",
+        (Change("_Streams.listen", "self.agent.close()", "pass"),),
     ),
     Mutant(
         "M4", "the age of processes", "innocent",
@@ -471,10 +480,11 @@ def bite(mutant: Mutant, directory: Path) -> Bitten:
     """
     root = Path(__file__).parent.parent
     for name in _COPIED:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / name, directory / name, ignore=ignored)
+        shutil.copytree(root / name, directory / name)
     for path, text in mutant.texts(Sources(directory / "genvx")).items():
         path.write_text(text, encoding="utf-8")
+        # The copy has what was compiled of the original, which must not run in its place.
+        py_compile.compile(str(path), doraise=True)
     for seed in _SEEDS:
         bitten = _bite(mutant, directory, seed)
         if bitten.caught:

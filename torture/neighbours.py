@@ -25,9 +25,10 @@ def locked_openings(trial: Trial) -> Outcome:
     ground.warm(trial.place)
     variables = ground.provisioned(trial.place / "state")
     turns = trial.size(20, 2000)
-    told, tells = os.pipe()
     leases = trial.place / "state" / "leases"
     neighbour = ground.fork(lambda: _lock_all(leases), ground.STRANGER)
+    # After that fork: the neighbour would keep the pipe open, and its end never be read.
+    told, tells = os.pipe()
     shell = ground.fork(lambda: _activate(variables, turns, tells), ground.USERS[0])
     os.close(tells)
     said, answers = "", list[str]()

@@ -219,7 +219,7 @@ def main() -> None:
     directory = Path(sys.argv[1])
     (directory / "images.json").write_text(json.dumps(_IMAGES))
     os.environ["MOTO_AMIS_PATH"] = str(directory / "images.json")
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Quiet(WSGIRequestHandler):

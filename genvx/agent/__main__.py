@@ -3,6 +3,7 @@
 The gate comes before all imports, which need the newer Python themselves.
 """
 
+import os
 import sys
 
 
@@ -23,7 +24,15 @@ def main(call: bytes = b"", word: str = "") -> None:
         sys.exit(answer(sys.argv[1:]))
     from genvx.agent.serve import serve
 
-    sys.exit(serve(word, call))
+    code = serve(word, call)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            pass  # nobody reads it any more
+    # All is done. Python would take its modules apart now, which takes longer than most answers,
+    # and the client waits for our end.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -47,3 +47,11 @@ class FarEnd:
         while data:
             data = data[os.write(self.out, data) :]
         return size
+
+
+def go_home() -> None:
+    """Make the home directory ours, where sshd starts commands."""
+    try:
+        os.chdir(os.path.expanduser("~"))
+    except OSError:
+        os.chdir("/")

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.agent.farend import FarEnd
+from genvx.agent.farend import FarEnd, go_home
 from genvx.agent.replied import asked_by, replied
 from genvx.core.wire.callreader import call_from_word, read_call
 from genvx.errors import ProtocolError
@@ -42,15 +42,8 @@ def serve(word: str = "", read_before: bytes = b"") -> int:
         sys.stderr.write(f"genvx: {error}\n")
         return error.exit_code
     # The directory in which sshd started us may be deleted, or be unmounted while we hold devices.
-    _go_home()
+    go_home()
     return replied(call, FarEnd(call.token, LocalHost()), _answer)
-
-
-def _go_home() -> None:
-    try:
-        os.chdir(os.path.expanduser("~"))
-    except OSError:
-        os.chdir("/")
 
 
 def _answer(call: Call, end: FarEnd) -> int:

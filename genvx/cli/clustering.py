@@ -106,9 +106,9 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
         if info.get("client"):
             tunnel = holder.tunnel(int(str(info["client"])))
             where.note(f"for programs here: {shown}")
-            print(f"tls://127.0.0.1:{tunnel.port}", flush=True)
+            scheme = "ray" if plan.engine == "ray" else "tls"
+            print(f"{scheme}://127.0.0.1:{tunnel.port}", flush=True)
         else:
-            where.note(f"the page asks for the token in {shown}")
             where.note(f"programs run on its hosts: {_used(where, run, info)}")
             print(printable(str(info["address"]), 100), flush=True)
         where.note("Ctrl-C ends the cluster")
@@ -122,9 +122,7 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
 
 @contextmanager
 def _credentials(plan: Plan) -> Iterator[str]:
-    """Write what lets programs of this machine in, for us alone: give the file with Ray's token, or
-    the line for a shell that leads Dask's clients to theirs.
-    """
+    """Write what lets programs of this machine in, for us alone; give the line for their shell."""
     with tempfile.TemporaryDirectory(prefix="genvx-cluster-") as directory:
 
         def write(name: str, text: str) -> str:
@@ -134,7 +132,8 @@ def _credentials(plan: Plan) -> Iterator[str]:
             return path
 
         if plan.engine == "ray":
-            yield write("token", plan.ray_token)
+            token = write("token", plan.ray_token)
+            yield f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={token}"
         else:
             tls = "DASK_DISTRIBUTED__COMM__TLS__"
             cert, key = write("cert.pem", plan.pair[0]), write("key.pem", plan.pair[1])

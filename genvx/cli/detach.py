@@ -82,15 +82,14 @@ class Detach:
         notifiers: tuple[Notifier, ...],
         tty: bool,
         log_limit: str | None,
-        project: ProjectOptions,
-        python: PythonOptions,
+        code: tuple[ProjectOptions, PythonOptions],
     ) -> Detach:
         """What the options say.
 
         Raises:
             InvalidInput: one of them makes no sense.
         """
-        from genvx.core.command import require_variables
+        from genvx.cli.ask.variables import variables_of
         from genvx.core.runs.run import require_log_limit, require_tags
 
         seconds, when = None, HoldWhen.ALWAYS
@@ -103,13 +102,7 @@ class Detach:
                 raise InvalidQuantity(f"--hold: {error}") from None
             except ValueError:
                 raise InvalidInput("--hold is a time, as in 1h or 1h:on-failure") from None
-        variables = {}
-        for each in env or ():
-            name, equals, text = each.partition("=")
-            if not equals:
-                raise InvalidInput("--env is NAME=VALUE")
-            variables[name] = text
-        require_variables(variables)
+        variables = variables_of(env)
         every = require_tags(tuple(tags or ()))
         most = None
         if log_limit is not None:
@@ -118,6 +111,7 @@ class Detach:
             except InvalidQuantity as error:
                 raise InvalidQuantity(f"--log-limit: {error}") from None
         said = (chdir or "", seconds, when, retries or 0, variables, every, notifiers, tty)
+        project, python = code
         return cls(*said, most, project=project, python=python)
 
 

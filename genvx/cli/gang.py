@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.show.waiting_line import WaitingLine
 from genvx.cli.views.ganglog import printer
+from genvx.core.launchers import for_people
 from genvx.fleet import gang
 from genvx.fleet.gangjob import GangJob
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
@@ -25,13 +26,14 @@ def run_gang(
     nodes: int,
     command: list[str],
     address: str | None,
+    given: Mapping[str, str],
     *,
     mixed: bool,
 ) -> int:
     """Run a command on several hosts; return the exit code of the first that fails, or 0.
 
-    address: where the other hosts reach node 0; by default the address by which we reach it. mixed:
-    allow different models of GPU.
+    address: where the other hosts reach node 0; by default the address by which we reach it. given:
+    variables beside those of every such job. mixed: allow different models of GPU.
     """
     with (
         where.remote_fleet(request.selection) as fleet,
@@ -39,7 +41,7 @@ def run_gang(
     ):
         found = gang.take(
             fleet,
-            request.ask(" ".join(command)),
+            request.ask(" ".join(for_people(tuple(command)))),
             nodes,
             tell=waiting.stands_on,
             seen=where.look(fleet),
@@ -56,7 +58,7 @@ def run_gang(
                 print_err=_by_name(printer(sys.stderr, width)),
                 say=lambda line: say(f"genvx: {line}"),
             )
-            return job.run(command, request.requirements.gpus, address)
+            return job.run(command, request.requirements.gpus, address, given)
 
 
 def _by_name(show: Callable[[str, bytes], None]) -> Callable[[SSHHost, bytes], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Threads of hosts that hang, in a resolver perhaps, still run. Python's normal exit may
         # wait for them; all output is written, so nothing is lost by leaving at once.
         os._exit(code)
+    # Python looks for garbage among all objects a last time, which takes a fifth of the time of a
+    # short command. What is frozen it leaves out: that is only memory, which ends with us.
+    gc.freeze()
     sys.exit(code)
 
 

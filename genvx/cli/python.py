@@ -1,10 +1,13 @@
-"""The Python of a run that is detached: what was asked for, and what travels for it."""
+"""The code of a run that is detached: which project, and the Python for it; and what travels for
+that.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from genvx.cli.project import ProjectOptions
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -68,3 +71,29 @@ class PythonOptions:
         from genvx.fleet.shipping.reading import python_of
 
         return python_of(project, self.python, wheels=self.wheels, extras=self.extras)
+
+
+def code_of(
+    project: str | None,
+    follow_links: bool,
+    yes: bool,
+    python: str | None,
+    setup: str | None,
+    wheels: str | None,
+    extra: Sequence[str] | None,
+    *,
+    load: bool,
+    image: bool = False,
+) -> tuple[ProjectOptions, PythonOptions]:
+    """Return what these options of a verb say of a run's code, with .genvx.toml where they do not.
+
+    load: whether to read that file. image: whether it runs in a container.
+
+    Raises:
+        InvalidInput: as `of_image`.
+    """
+    code = ProjectOptions(project, follow_links, yes).chosen(load=load)
+    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
+    if image:
+        return code, its.of_image()
+    return code, its.loaded(load=load, project=code.directory is not None)

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Each with its view.
-_VERBS = {name: name for name in ("devices", "envs", "status", "queue", "policy", "doctor", "runs")}
-_VERBS["check"] = "doctor"
-# Of other hosts these also ask for the project of this directory, which is read by the verb itself.
-_HERE_ONLY = ("doctor", "check")
+if TYPE_CHECKING:
+    from genvx.cli.ask.where import Where
+    from genvx.cli.show.output import Output
+
+# Verbs that ask a fleet, each with its view.
+_VIEWS: dict[tuple[str, ...], str] = {
+    **{(name,): name for name in ("devices", "envs", "status", "queue", "policy", "doctor", "smi")},
+    ("check",): "doctor",
+    ("runs",): "runs",
+    ("runs", "list"): "runs",
+}
+# Of other hosts, doctor and check also ask for the project of this directory, which the verb itself
+# reads; smi looks for one host, and then asks that alone.
+_HERE_ONLY = (("doctor",), ("check",), ("smi",))
 # Options of `genvx remote`, and what they are for Where.
 _HOSTS = {
     **dict.fromkeys(("-H", "--host"), "hosts"),
@@ -40,23 +49,63 @@ def quick(arguments: list[str]) -> int | None:
     if "_GENVX_COMPLETE" in os.environ:
         return None
     hosts, words = _hosts(arguments)
-    verb, options = words[:1], words[1:]
-    if not verb or verb[0] not in _VERBS or options not in ([], ["--json"]):
-        return None
-    if hosts is not None and verb[0] in _HERE_ONLY:
+    if hosts is not None and words[:1] == ["run"]:
+        return _run(hosts, words[1:])
+    json = words[-1:] == ["--json"]
+    verb = tuple(words[:-1] if json else words)
+    here_only = verb in _HERE_ONLY or verb in _WITHOUT_FLEET
+    if (verb not in _VIEWS and verb not in _WITHOUT_FLEET) or (hosts is not None and here_only):
         return None
     # Imported here: the prompts of shells call `shell-refresh` often, and need neither.
     from genvx.cli.ask.where import Where
     from genvx.cli.show.output import Output
 
-    where = Where(remote=hosts is not None, **(hosts or {}))
-    if verb == ["status"] and where.keeps_runs:
+    where, output = Where(remote=hosts is not None, **(hosts or {})), Output(json=json)
+    if verb in _WITHOUT_FLEET:
+        return _WITHOUT_FLEET[verb](where, output)
+    if verb == ("status",) and where.keeps_runs:
         return None
-    runs = verb == ["runs"]
+    runs = verb[0] == "runs"
     with where.runs_fleet(asked=True) if runs else where.asked_fleet() as fleet:
-        view = importlib.import_module(f"genvx.cli.views.{_VERBS[verb[0]]}")
-        code: int = view.show(where, fleet, Output(json=bool(options)))
+        view = importlib.import_module(f"genvx.cli.views.{_VIEWS[verb]}")
+        code: int = view.show(where, fleet, output)
         return code
+
+
+def _run(hosts: dict[str, Any], words: list[str]) -> int | None:
+    from genvx.cli.holds import shortly
+
+    found = shortly.read(words)
+    if found is None:
+        return None
+    from genvx.cli.ask.where import Where
+
+    gpus, command, quiet = found
+    return shortly.run(Where(remote=True, quiet=quiet, **hosts), gpus, command)
+
+
+def _remotes(where: Where, output: Output) -> int:
+    from genvx.cli.views.remotes import show
+
+    show(output)
+    return 0
+
+
+def _sweeps(where: Where, output: Output) -> int:
+    from genvx.cli.views.sweeps import listing
+
+    listing(output)
+    return 0
+
+
+def _usage(where: Where, output: Output) -> int:
+    from genvx.cli.views.usage import Asked, show
+
+    return show(where, output, Asked.usual())
+
+
+# Verbs that ask no host, or only where files of this machine do not tell.
+_WITHOUT_FLEET = {("remotes",): _remotes, ("sweeps", "list"): _sweeps, ("usage",): _usage}
 
 
 def _hosts(arguments: list[str]) -> tuple[dict[str, Any] | None, list[str]]:

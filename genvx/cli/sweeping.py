@@ -19,7 +19,7 @@ from genvx.core.notifying.message import Message
 from genvx.core.notifying.notifier import Event
 from genvx.core.quantities.ages import format_duration
 from genvx.errors import GenvxError, InvalidInput, StateError
-from genvx.fleet.hosts.hostspec import Selection
+from genvx.fleet.hosts.selection import Selection
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:

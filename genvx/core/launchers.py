@@ -1,4 +1,4 @@
-"""Programs that start one process for each GPU: torchrun, accelerate, deepspeed.
+"""Programs that start one process for each GPU: torchrun, accelerate, deepspeed, mpirun.
 
 A script becomes `sh -c TEXT NAME SCRIPT...` on each host. The texts never change; what the user
 wrote is a word of its own, so no shell reads it as code. Each takes the number of processes from
@@ -16,11 +16,17 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 # $p: the Python that the command finds. $n: a process for each device, one where there is none.
-_BEGIN = (
+_COUNT = (
+    'd=${CUDA_VISIBLE_DEVICES-}; n=1; while [ "${d#*,}" != "$d" ]; do n=$((n+1)); d=${d#*,}; done; '
+)
+_PYTHON_HERE = (
     "p=$(command -v python || command -v python3) || "
     '{ echo "genvx: no python here" >&2; exit 127; }; '
-    'd=${CUDA_VISIBLE_DEVICES-}; n=1; while [ "${d#*,}" != "$d" ]; do n=$((n+1)); d=${d#*,}; done; '
-    '"$p" -c "import importlib.util as u; exit(not u.find_spec(\'PACKAGE\'))" || '
+)
+_BEGIN = (
+    _PYTHON_HERE
+    + _COUNT
+    + '"$p" -c "import importlib.util as u; exit(not u.find_spec(\'PACKAGE\'))" || '
     '{ echo "genvx: --launcher NAME needs the Python package PACKAGE on this host" >&2; '
     "exit 127; }; "
 )
@@ -53,6 +59,21 @@ _DEEPSPEED = (
     'exec "$p" -m deepspeed.launcher.launch --world_info="$w" --node_rank="${NODE_RANK:-0}" '
     '--master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$MASTER_PORT" "$@"'
 )
+# On several hosts a program of ours starts it on node 0 (engines/onhost/mpi.py). Its text comes in
+# a variable, with the secret by which its parts know each other.
+MPI = "genvx.engines.onhost.mpi"
+MPI_CODE = "GENVX_CLUSTER_CODE"
+_MPIRUN = (
+    "command -v mpirun >/dev/null || "
+    '{ echo "genvx: --launcher mpirun needs mpirun on this host: Open MPI, MPICH or Intel MPI" '
+    ">&2; exit 127; }; "
+    'if [ "${NNODES:-1}" -gt 1 ]; then ' + _PYTHON_HERE + 'exec "$p" -c "import os; '
+    f"exec(os.environ['{MPI_CODE}']); import sys; from {MPI} import main; "
+    "sys.exit(main(sys.argv[1:]))"
+    '" "$@"; fi; ' + _COUNT + "case $(mpirun --version 2>&1) in "
+    '*HYDRA*|*Intel*) exec mpirun -hosts "localhost:$n" "$@";; esac; '
+    'exec mpirun --host "localhost:$n" "$@"'
+)
 
 
 def _text(name: str, package: str, rest: str) -> str:
@@ -63,14 +84,17 @@ _TEXTS = {
     "torchrun": _text("torchrun", "torch", _TORCHRUN),
     "accelerate": _text("accelerate", "accelerate", _ACCELERATE),
     "deepspeed": _text("deepspeed", "deepspeed", _DEEPSPEED),
+    "mpirun": _MPIRUN,
 }
 LAUNCHERS: tuple[str, ...] = tuple(_TEXTS)
 """The names of all launchers."""
 _PYTHON = re.compile(r"python[0-9.]*")
+# mpirun starts a program, which may be Python.
+_PROGRAMS = ("mpirun",)
 
 
 def launched(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the command that starts a script with a launcher.
+    """Return the command that starts a script with a launcher; mpirun starts a program instead.
 
     argv: options of the launcher if there are any, the script, and what the script is given.
 
@@ -83,7 +107,13 @@ def launched(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
             f"{printable(name, 60)!r}"
         )
     first = os.path.basename(argv[0])
-    if first in _TEXTS or _PYTHON.fullmatch(first):
+    if name in _PROGRAMS:
+        if first in ("mpirun", "mpiexec"):
+            raise InvalidInput(
+                f"--launcher {name} starts {first} itself: write its options and the program "
+                "after --, as in: -- python train.py"
+            )
+    elif first in _TEXTS or _PYTHON.fullmatch(first):
         raise InvalidInput(
             f"--launcher {name} starts the script itself: write it after -- without {first}, as "
             "in: -- train.py"

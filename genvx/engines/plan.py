@@ -20,7 +20,7 @@ ENGINES = {"ray": "Ray", "dask": "Dask"}
 # The tag of all clusters.
 TAG = "cluster"
 _ONHOST = "genvx.engines.onhost"
-_MODULES = ("link", "place", "engines", "node")
+_MODULES = ("link", "place", "engines")
 # The variables that the program on a node takes. The name of the first says that it is a secret.
 SECRET, CODE = "GENVX_CLUSTER_SECRET", "GENVX_CLUSTER_CODE"
 # It is in the lists of runs and of processes, so it is short: the modules are in a variable.
@@ -103,13 +103,20 @@ class Plan:
             asked["head"] = list(self.head)
         if self.rank is not None:
             asked["rank"] = self.rank
-        return {SECRET: json.dumps(asked), CODE: _code()}
+        return {SECRET: json.dumps(asked), CODE: _code("node")}
 
 
-def _code() -> str:
+def variables_for_mpirun() -> dict[str, str]:
+    """The variables of a job on several hosts that mpirun starts (core/launchers.py)."""
+    asked = {"id": secrets.token_hex(4), "secret": secrets.token_hex(32)}
+    return {SECRET: json.dumps(asked), CODE: _code("below", "mpirun", "mpi")}
+
+
+def _code(*programs: str) -> str:
     directory = files(_ONHOST)
     modules = {
-        f"{_ONHOST}.{name}": directory.joinpath(f"{name}.py").read_text() for name in _MODULES
+        f"{_ONHOST}.{name}": directory.joinpath(f"{name}.py").read_text()
+        for name in (*_MODULES, *programs)
     }
     return _REGISTER.format(modules=modules, code=CODE)
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.fleet.fleet import Fleet
-    from genvx.fleet.hosts.hostspec import HostSpec, Selection
+    from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.fleet.hosts.selection import Selection
     from genvx.fleet.sshhost import SSHHost
 
 

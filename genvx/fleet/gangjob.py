@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.escalation import GRACE
 from genvx.core.jobvariables import variables
+from genvx.core.launchers import for_people
 from genvx.core.requests.ask import Join
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
@@ -17,7 +18,7 @@ from genvx.fleet.terminals.forwarding import forwarding, signal_there
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from genvx.fleet.gang import Gang
     from genvx.fleet.remotehold import Started
@@ -51,12 +52,14 @@ class GangJob:
         )
         self._lock = threading.Lock()
 
-    def run(self, command: list[str], gpus: int, address: str | None) -> int:
+    def run(
+        self, command: list[str], gpus: int, address: str | None, more: Mapping[str, str]
+    ) -> int:
         """Run the command on every host to its end; return the exit code of the first that fails,
         or 0. Call it in the main thread.
 
         gpus: the number on each host. address: where the other hosts reach the first one; by
-        default the address by which we reach it.
+        default the address by which we reach it. more: variables of the command on every host.
 
         Raises:
             BrokenPipeError: nobody reads the output any more.
@@ -67,8 +70,8 @@ class GangJob:
         environments = {host: hold.environment_id for host, hold in self._gang.members}
 
         def start(host: SSHHost) -> Started:
-            given = variables(names.index(host.name), names, gpus, address, port)
-            wanted = Join(environments[host], " ".join(command))
+            given = {**more, **variables(names.index(host.name), names, gpus, address, port)}
+            wanted = Join(environments[host], " ".join(for_people(tuple(command))))
             return host.start(wanted, Job(tuple(command), given))
 
         started = at_once(start, self._hosts, on_interrupt=lambda each: close_channel(each.channel))

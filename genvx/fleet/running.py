@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from genvx.core.requests.ask import Ask, Join
 from genvx.fleet import own
-from genvx.fleet.line import wait_for_room
 from genvx.fleet.terminals.forwarding import forwarding
 from genvx.fleet.terminals.stdin import not_stopped
 
@@ -49,6 +48,9 @@ def hold(
         return host, host.join(env.id, command=wanted.command)
     ask: Ask = wanted
     if ask.patience is not None:
+        # Imported here: most requests do not wait.
+        from genvx.fleet.line import wait_for_room
+
         found, held = wait_for_room(fleet, ask, tell=tell, seen=seen)
         return fleet.host(found.name), held
 

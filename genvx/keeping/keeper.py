@@ -9,23 +9,23 @@ import queue
 import select
 import signal
 import socket
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.text import printable
-from genvx.core.wire.plain import Malformed, dumps
+from genvx.core.wire.plain import dumps
 from genvx.fleet.ask import HostGroup
 from genvx.fleet.hosts.hostspec import HostSpec
-from genvx.keeping import asking, places
-from genvx.keeping.files import Files, Unkeepable
+from genvx.keeping import asking, nursery, places
+from genvx.keeping.carrier import carry
+from genvx.keeping.carriers import Carriers
+from genvx.keeping.files import Unkeepable
 from genvx.keeping.frames import Broken, Frames
 from genvx.keeping.kept import Asked, Kept, reason
-from genvx.ssh.config.options import SSHOptions
-from genvx.ssh.credentials.secrets import Vault
-from genvx.ssh.link import Link
-from genvx.ssh.session import Session
+from genvx.keeping.log import begin as begin_log
+from genvx.keeping.log import log
+from genvx.keeping.rooms import Room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 # Hosts that one keeper has: each costs a descriptor and a thread.
 _MOST_HOSTS = 512
-_MOST_LOG = 64 * 1024
 # Seconds for a command to say what it wants, or to take what it is sent.
 _TALK = 10.0
 _BEAT = 0.5
@@ -53,9 +52,8 @@ def keep(directory: str, environ: Mapping[str, str]) -> None:
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.excepthook = lambda args: _log(args.exc_value or args.exc_type())
-    if os.fstat(2).st_size > _MOST_LOG:
-        os.ftruncate(2, 0)
+    threading.excepthook = lambda args: log(args.exc_value or args.exc_type())
+    begin_log()
     marked = places.mark(environ)
     base = f"{directory}/{places.stem(marked)}"
     lock = os.open(f"{base}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -63,32 +61,20 @@ def keep(directory: str, environ: Mapping[str, str]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    Keeper(f"{base}.sock", marked).run()
-
-
-class _Room:
-    """Connections that were made with the same files: ssh_config, known hosts, keys."""
-
-    def __init__(self, config: str | None, host_lost_after: float) -> None:
-        self.files = Files(config)
-        options = SSHOptions(config=config, host_lost_after=host_lost_after)
-        # Nobody is asked for secrets: a host that wants one is left to the command.
-        self.session = Session(options, Link.open, Vault(None))
-        self.hosts: dict[bytes, Kept] = {}
-
-    def close(self) -> None:
-        for kept in self.hosts.values():
-            kept.close()
+    # While there is one thread. Carriers may outlive us: they do not have the lock.
+    Keeper(f"{base}.sock", marked, nursery.begin(carry, [lock])).run()
 
 
 class Keeper:
     """Keeper serves the commands that have its mark, on a socket with this path."""
 
-    def __init__(self, path: str, marked: list[Any]) -> None:
+    def __init__(self, path: str, marked: list[Any], making: socket.socket) -> None:
+        """making: the socket of the nursery."""
+        self._carriers = Carriers(making)
         self._path = path
         self._marked = marked
         self._lock = threading.Lock()
-        self._rooms: dict[tuple[str | None, float], _Room] = {}
+        self._rooms: dict[tuple[str | None, float], Room] = {}
         self._busy = 0
         self._used = time.monotonic()
         self._idle = places.IDLE
@@ -115,14 +101,23 @@ class Keeper:
             left = self._let_go()
             if left <= 0:
                 break
-            for descriptor, _ in poll.poll(min(left, _LOOK) * 1000):
+            carriers = self._carriers.sockets()
+            for descriptor in carriers:
+                poll.register(descriptor, select.POLLIN)
+            ready = poll.poll(min(left, _LOOK) * 1000)
+            for descriptor in carriers:
+                poll.unregister(descriptor)
+            for descriptor, _ in ready:
                 if descriptor == self._woken:
                     os.read(self._woken, 4096)
-                    continue
-                self._accept(listener)
+                elif descriptor in carriers:
+                    self._carriers.hear(carriers[descriptor])
+                else:
+                    self._accept(listener)
         # Commands that come now find nobody, and go their own way.
         if _inode(self._path) == ours:
             os.unlink(self._path)
+        self._carriers.close()
         closing = [threading.Thread(target=room.close, daemon=True) for room in self._all_rooms()]
         for thread in closing:
             thread.start()
@@ -130,7 +125,7 @@ class Keeper:
             thread.join(_POLITE)
         os._exit(0)  # hosts that hang are not waited for
 
-    def _all_rooms(self) -> list[_Room]:
+    def _all_rooms(self) -> list[Room]:
         with self._lock:
             return list(self._rooms.values())
 
@@ -138,7 +133,7 @@ class Keeper:
         try:
             sock, _ = listener.accept()
         except OSError as error:
-            _log(error)
+            log(error)
             time.sleep(1)  # no descriptors: the next accept would fail at once, again and again
             return
         with self._lock:
@@ -148,7 +143,7 @@ class Keeper:
         except RuntimeError as error:
             sock.close()
             self._served()
-            _log(error)
+            log(error)
 
     def _served(self) -> None:
         with self._lock:
@@ -158,6 +153,7 @@ class Keeper:
 
     def _let_go(self) -> float:
         """Close what nobody uses any more; return the seconds until there may be more of it."""
+        left = self._carriers.end_idle(self._idle)
         now = time.monotonic()
         with self._lock:
             if self._busy:
@@ -172,7 +168,8 @@ class Keeper:
                         oldest = min(oldest, kept.used)
                 if not room.hosts:
                     del self._rooms[key]
-            return (self._used if not self._rooms else oldest) + self._idle - now
+            ours = (self._used if not self._rooms else oldest) + self._idle - now
+            return max([ours, *left])
 
     def _serve(self, frames: Frames) -> None:
         try:
@@ -184,12 +181,16 @@ class Keeper:
                 frames.send({"done": os.getpid()}, _TALK)
             elif asked == {"do": "status"}:
                 frames.send({"done": self._status()}, _TALK)
+            elif "carry" in asked:
+                self._idle = float(asked["idle"])
+                if not self._carriers.hand_over(frames.fileno(), asked):
+                    frames.send({"cold": True}, _TALK)
             else:
                 self._ask(frames, asked)
         except Broken:
             pass  # it is gone, or is none of ours
         except (LookupError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
-            _log(error)
+            log(error)
         finally:
             frames.close()
             self._served()
@@ -208,6 +209,8 @@ class Keeper:
             raise ValueError(f"{printable(str(operation), 40)} is not asked here")
         timeout, lost, idle, age = (float(asked[name]) for name in _TIMES)
         self._idle = idle
+        if age:  # who takes old answers is about to act
+            self._carriers.announce(asked)
         hosts = self._kept(asked, lost, idle)
         for each in asked["hosts"]:
             if each["name"] not in hosts:
@@ -252,7 +255,7 @@ class Keeper:
                 room = None
             if room is None:
                 try:
-                    room = self._rooms[config, lost] = _Room(config, lost)
+                    room = self._rooms[config, lost] = Room(config, lost)
                 except Unkeepable:
                     return {}
             for each in asked["hosts"]:
@@ -287,13 +290,3 @@ def _inode(path: str) -> int:
         return os.lstat(path).st_ino
     except OSError:
         return 0
-
-
-def _log(error: BaseException) -> None:
-    """Write a line to the log, unless that is full."""
-    with contextlib.suppress(OSError, Malformed):
-        if os.fstat(2).st_size < _MOST_LOG:
-            when = time.strftime("%Y-%m-%d %H:%M:%S")
-            text = printable(str(error), 300)
-            sys.stderr.write(f"{when} {os.getpid()} {type(error).__name__}: {text}\n")
-            sys.stderr.flush()

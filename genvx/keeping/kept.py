@@ -45,28 +45,32 @@ _MOST_HOPS = 8
 _LEFT = 300.0
 
 
-class _Gone(Exception):
-    """An agent that stayed is gone, or its connection is."""
+class Gone(Exception):
+    """Gone: an agent that stayed is gone, or its connection is."""
 
 
-class _Agent:
-    """An agent that stays on a host, at the far end of a channel."""
+class Agent:
+    """Agent is an agent that stays on a host, at the far end of a channel.
+
+    rest: what came behind the reply to the last call.
+    """
 
     def __init__(self, command: RemoteCommand[None]) -> None:
-        self._channel = command.channel
-        self._pulse = command.pulse
+        self.channel = command.channel
+        self.pulse = command.pulse
+        self.rest = b""
         # A channel that waits for a person is not asked for signs of life all the time.
-        self._pulse.stop()
+        self.pulse.stop()
 
     def close(self) -> None:
         """End it."""
-        close_channel(self._channel)
+        close_channel(self.channel)
 
     def ask(self, operation: str, arguments: dict[str, Any], seconds: float) -> Reply:
         """Ask it something.
 
         Raises:
-            _Gone: there is no reply because it is gone. TimeoutError: it does not reply in time.
+            Gone: there is no reply because it is gone. TimeoutError: it does not reply in time.
             ProtocolError: what it replies makes no sense.
         """
         call = Call(operation, new_token(), arguments)
@@ -75,29 +79,52 @@ class _Agent:
             # Closing wakes a thread that sends to a connection which takes nothing any more.
             deadline.closes(self.close)
             try:
-                self._channel.settimeout(min(_PATIENCE, seconds))
-                self._channel.sendall(call.to_bytes())
+                self.channel.settimeout(min(_PATIENCE, seconds))
+                self.channel.sendall(call.to_bytes())
                 reply = None
                 while reply is None:
                     data = self._receive(deadline)
                     if not data:
                         raise EOFError
                     reply = reader.feed(data)
+                self.rest = reader.rest
                 return reply
             except (EOFError, OSError, paramiko.SSHException):
                 # A channel that has waited for all of the time may say so before the deadline does.
                 if deadline.expired or deadline.left() < _NEARLY:
                     raise TimeoutError from None
-                raise _Gone from None
+                raise Gone from None
+
+    def alive(self, seconds: float) -> bool:
+        """Ask the server of the host for a sign of life; return whether it and the agent are there.
+
+        The connection is closed if there is none within `seconds`.
+        """
+        transport = self.channel.get_transport()
+        with Deadline(seconds) as deadline:
+            deadline.closes(transport.close)
+            try:
+                with self.pulse.asking:
+                    transport.global_request("keepalive@openssh.com", wait=True)
+            except (EOFError, OSError, paramiko.SSHException):
+                return False
+        return not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is known already that it is gone."""
+        channel = self.channel
+        gone = channel.closed or channel.eof_received
+        return bool(gone or not channel.get_transport().is_active())
 
     def _receive(self, deadline: Deadline) -> bytes:
         try:
-            return bytes(self._channel.recv(1 << 18))
+            return bytes(self.channel.recv(1 << 18))
         except TimeoutError:
-            if self._pulse.ask(min(_SIGN, deadline.left())) is not None:
+            if self.pulse.ask(min(_SIGN, deadline.left())) is not None:
                 raise EOFError from None
-        self._channel.settimeout(deadline.left())
-        return bytes(self._channel.recv(1 << 18))
+        self.channel.settimeout(deadline.left())
+        return bytes(self.channel.recv(1 << 18))
 
 
 class Kept:
@@ -115,14 +142,14 @@ class Kept:
         self._idle = idle
         self._connections = Connections(spec, session)
         self._lock = threading.Lock()
-        self._agents: list[_Agent] = []
+        self._agents: list[Agent] = []
         self._closed = False
-        self._slept = _slept()
+        self._slept = slept()
         self._seen: dict[bytes, tuple[float, Reply]] = {}
         self._left_until = 0.0
         # Whether a ProxyCommand leads there. Here it lacks most variables of the command, and may
         # fail or wait for ever without them, so its failures say nothing about the host.
-        self._by_program = False
+        self.by_program = False
 
     @property
     def connected(self) -> bool:
@@ -153,9 +180,9 @@ class Kept:
         try:
             reply = self._ask(operation, arguments, time.monotonic() + seconds, seconds)
         except GenvxError as error:
-            if self._by_program or not isinstance(error, HostUnreachable):
+            if self.by_program or not isinstance(error, HostUnreachable):
                 self._left_until = time.monotonic() + _LEFT
-            if self._by_program:
+            if self.by_program:
                 raise HostError("left to the command") from error
             raise
         finally:
@@ -175,10 +202,10 @@ class Kept:
                 agent = self._agents.pop() if self._agents else None
             fresh = agent is None
             if agent is None:
-                agent = self._begin(max(0.001, end - time.monotonic()))
+                agent = self.begin(max(0.001, end - time.monotonic()))
             try:
                 reply = agent.ask(operation, arguments, max(0.001, end - time.monotonic()))
-            except _Gone:
+            except Gone:
                 agent.close()
                 # Others that stayed went with the same connection; a new one knows best.
                 if fresh or time.monotonic() >= end:
@@ -196,26 +223,36 @@ class Kept:
                 self._give_back(agent)
                 return reply
 
-    def _give_back(self, agent: _Agent) -> None:
+    def _give_back(self, agent: Agent) -> None:
         with self._lock:
             if not self._closed and len(self._agents) < _MOST_AGENTS:
                 self._agents.append(agent)
                 return
         agent.close()
 
-    def _begin(self, seconds: float) -> _Agent:
-        """Start an agent that stays; connect first, if that is needed."""
+    def begin(self, seconds: float, *, runs: bool = False) -> Agent:
+        """Start an agent that stays; connect first, if that is needed.
+
+        runs: it may run one command.
+
+        Raises:
+            GenvxError: there is none within `seconds`. Unkeepable: see `Files`.
+        """
         self._watch_files(self._spec)
-        caller = Caller(self._spec, seconds, self._connections)
-        agent = _Agent(caller.call(Stay(self._idle + _LATER)))
+        caller = self.caller(seconds)
+        agent = Agent(caller.call(Stay(self._idle + _LATER, runs)))
         self._spec = caller.spec
         return agent
+
+    def caller(self, seconds: float) -> Caller:
+        """Return what calls agents on the same connection, each within so many seconds."""
+        return Caller(self._spec, seconds, self._connections)
 
     def _watch_files(self, target: Target, hops: int = 0) -> None:
         if target.ssh_config:
             self._files.add_config(target.ssh_config)
         settings = self._session.settings(target)
-        self._by_program = self._by_program or bool(settings.proxy_command)
+        self.by_program = self.by_program or bool(settings.proxy_command)
         self._files.add(settings.known_hosts)
         for path in settings.identities + settings.missing:
             self._files.add((path, f"{path}.pub", f"{path}-cert.pub"))
@@ -225,11 +262,11 @@ class Kept:
 
     def _wake(self) -> None:
         """Close the connection if the machine has slept: whoever was there knows nothing of us."""
-        slept = _slept()
+        now = slept()
         with self._lock:
-            if slept - self._slept < 1.0:
+            if now - self._slept < 1.0:
                 return
-            self._slept = slept
+            self._slept = now
             self._seen.clear()
             agents, self._agents = self._agents, []
         for agent in agents:
@@ -257,7 +294,7 @@ class Asked:
         """The keeper closes it."""
 
 
-def _slept() -> float:
+def slept() -> float:
     """Seconds for which the machine has slept since its boot."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 

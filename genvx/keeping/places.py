@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # What is said on the socket; another number is another mark.
-_VERSION = 1
+_VERSION = 2
 IDLE = 600.0
 # What the connections and the messages of a keeper may depend on. It is started with these alone:
 # a window that asks for a secret (DISPLAY, SSH_ASKPASS) would come from nowhere.
@@ -31,6 +31,7 @@ _VARIABLES = (
 _NAMESPACES = ("mnt", "net", "user")
 # Linux takes 107 bytes in the address of a socket.
 _LONGEST = 107
+_MOST = 64 * 1024
 
 
 def idle_time(environ: Mapping[str, str]) -> float | None:
@@ -67,6 +68,7 @@ def mark(environ: Mapping[str, str]) -> list[Any]:
         *map(_namespace, _NAMESPACES),
         # The directory may be on a file system that several machines share.
         _boot(),
+        session(),
         [list(pair) for pair in sorted(environment(environ).items())],
     ]
 
@@ -82,6 +84,46 @@ def _boot() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
+    except OSError:
+        return ""
+
+
+def session(root: str = "/") -> str:
+    """Return the session of logind at whose end our processes are ended; "" if there is none.
+
+    root: where the files of the system are.
+    """
+    # A keeper that one login has started would else end what another one runs.
+    own = ""
+    for line in _text(f"{root}proc/self/cgroup").splitlines():
+        name = line.rpartition("/")[2]
+        if name.startswith("session-") and name.endswith(".scope"):
+            own = name
+    return own if own and _ends_processes(root) else ""
+
+
+def _ends_processes(root: str) -> bool:
+    """Whether logind ends the processes of a session with it, as its files say."""
+    # As logind reads them: the last one counts, and those in directories by their names.
+    paths = [f"{root}etc/systemd/logind.conf"]
+    parts: dict[str, str] = {}
+    for place in ("usr/lib", "usr/local/lib", "run", "etc"):
+        directory = f"{root}{place}/systemd/logind.conf.d"
+        if os.path.isdir(directory):
+            parts.update({name: f"{directory}/{name}" for name in os.listdir(directory)})
+    ends = ""
+    for path in (*paths, *(parts[name] for name in sorted(parts) if name.endswith(".conf"))):
+        for line in _text(path).splitlines():
+            name, _, text = line.partition("=")
+            if name.strip() == "KillUserProcesses":
+                ends = text.strip().lower()
+    return ends in ("yes", "true", "on", "1", "y", "t")
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(_MOST)
     except OSError:
         return ""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from genvx.core.wire.asking import call_of, reply_form
 from genvx.core.wire.plain import dumps
 from genvx.errors import GenvxError
-from genvx.fleet.ask import HostGroup, attempt
+from genvx.fleet.ask import attempt
 from genvx.fleet.questions import Questions
 from genvx.fleet.replies import read_reply
 from genvx.keeping import asking
@@ -21,10 +21,13 @@ from genvx.keeping.frames import Broken
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from genvx.core.requests.ask import Wanted
     from genvx.core.wire.call import Call
+    from genvx.core.wire.job import Job
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.reply import Reply
     from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.keeping.carried import Carried
 
 # Seconds for which what the keeper has seen of a host is good enough to choose it.
 _SEEN = 1.0
@@ -109,6 +112,14 @@ class Warmth:
             "idle": idle,
         }
 
+    def carry(self, spec: HostSpec, wanted: Wanted, job: Job) -> Carried | None:
+        """Start a command on a host through a carrier; raises and returns as `carried.start`."""
+        # Imported here: questions carry nothing.
+        from genvx.keeping import carried
+
+        options = {name: each for name, each in self._options.items() if name != "fanout"}
+        return carried.start(self._environ, spec, wanted, job, **options)
+
     def stream(
         self,
         specs: Sequence[HostSpec],
@@ -169,40 +180,3 @@ class Warmth:
             yield from cold([spec.name for spec in specs if spec.name in unasked])
         if missing:
             self._start()
-
-
-class KeptFleet(HostGroup[KeptHost]):
-    """KeptFleet is a number of hosts that are asked through a keeper.
-
-    open_cold: makes the same fleet over SSH, for those that cannot be.
-    """
-
-    def __init__(
-        self,
-        specs: Sequence[HostSpec],
-        warmth: Warmth,
-        open_cold: Callable[[], HostGroup[Any]],
-    ) -> None:
-        super().__init__([KeptHost(spec) for spec in specs])
-        self._specs = tuple(specs)
-        self._warmth = warmth
-        self._open_cold = open_cold
-        self._cold: HostGroup[Any] | None = None
-
-    def stream(
-        self, question: Callable[[KeptHost], T]
-    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-        """Ask every host and yield each outcome as it comes, as HostGroup does."""
-
-        def cold(names: list[str]) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-            # One for all questions: a table that is drawn again and again keeps its connections.
-            if self._cold is None:
-                self._cold = self._open_cold()
-            return self._cold.only(names).stream(question)
-
-        return self._warmth.stream(self._specs, question, cold)
-
-    def close(self) -> None:
-        """Close the connections of hosts that were asked without the keeper."""
-        if self._cold is not None:
-            self._cold.close()

@@ -27,7 +27,8 @@ from genvx.core.wire.tables import (
     strings,
 )
 from genvx.errors import InvalidInput, StateError
-from genvx.fleet.hosts.hostspec import HostSpec, require_direct
+from genvx.fleet.hosts.direct import require_direct
+from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.ssh.config.target import Target
 
 if TYPE_CHECKING:

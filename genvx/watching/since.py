@@ -10,6 +10,8 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.watching import clock
 
+# Unless somebody says so.
+USUAL = "7d"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2})?", re.ASCII)
 
 

@@ -105,6 +105,29 @@ def test_devices_loads_what_it_shows_and_little_else(state):
     assert len(document) <= 95
 
 
+# What is for other hosts.
+NOT_FOR_ONE_MACHINE = {"genvx.fleet.connect", "genvx.fleet.detaching.runs", "genvx.fleet.sshhost"}
+
+
+# A module costs some 0.3 ms. Each of these has room for a few more.
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ("smi --json", 98),
+        ("sweeps list --json", 90),
+        ("remotes --json", 66),
+        ("runs --json", 142),
+        ("usage --json", 144),
+        ("doctor --json", 113),
+        ("explain -g 1 --json", 136),
+        ("remote ssh-proxy --help", 46),
+    ],
+)
+def test_a_verb_loads_what_it_shows_and_little_else(state, words, most):
+    found = loaded(*words.split())
+    assert (len(found) <= most, found & NOT_FOR_ONE_MACHINE) == (True, set())
+
+
 # What verbs do, not what can be typed: help shows only that.
 NOT_FOR_HELP = {
     "genvx.core.wire.runoperations",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -11,37 +12,44 @@ from genvx.cli import app, main, quick
 from genvx.shown import door
 from tests.helpers import genvx_env
 
-VERBS = ("devices", "envs", "status", "queue", "policy", "doctor", "runs")
+VERBS = (
+    *("devices", "envs", "status", "queue", "policy", "doctor", "runs", "runs list", "smi"),
+    *("remotes", "sweeps list", "usage"),
+)
+
+
+def said(run, capsys, words):
+    code = door.answered(lambda: run(words))
+    return code, capsys.readouterr()
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_it_says_the_same_as_through_typer(state, capsys, verb, options):
-    assert main.run([verb, *options]) == 0
-    short = capsys.readouterr()
-    assert app.invoke([verb, *options]) == 0
-    assert capsys.readouterr() == short
-    assert short.out
+def test_it_says_the_same_as_through_typer(state, tmp_path, capsys, monkeypatch, verb, options):
+    now = time.time_ns()
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    words = [*verb.split(), *options]
+    short = said(quick.quick, capsys, words)
+    assert short == said(app.invoke, capsys, words)
+    assert short[0] == (2 if verb == "smi" else 0)  # smi: no environment is active
+    assert "".join(short[1])
 
 
 def test_hosts_that_fail_fail_the_same_as_through_typer(tmp_path, capsys):
-    def said(run, *words):
-        code = run(["remote", *words])
-        return code, capsys.readouterr()
-
     for words in (
-        ["-H", "127.0.0.1:1", "devices"],
-        ["-l", "me", "-f", "/no/file", "envs", "--json"],
+        ["remote", "-H", "127.0.0.1:1", "devices"],
+        ["remote", "-l", "me", "-f", "/no/file", "envs", "--json"],
     ):
-        assert said(main.run, *words) == said(
-            lambda typed: door.answered(lambda: app.invoke(typed)), *words
-        )
+        assert said(main.run, capsys, words) == said(app.invoke, capsys, words)
 
 
 @pytest.mark.parametrize(
     "words",
     [
         *([], ["devices", "-v"], ["run"], ["--help"], ["device"], ["runs", "info"]),
+        *(["sweeps"], ["sweeps list"], ["remote", "-H", "a", "smi"], ["remote", "usage"]),
         *(["remote"], ["remote", "-H"], ["remote", "-H", "a"], ["remote", "devices", "-H", "a"]),
         *(["remote", "-H", "a", "-H", "b", "devices"], ["remote", "-t", "1", "devices"]),
     ],
@@ -79,6 +87,9 @@ def test_it_imports_neither_typer_nor_what_reaches_hosts(state, verb):
         f"print([x for x in {heavy} if x in sys.modules])"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", code, verb], capture_output=True, text=True, env=genvx_env()
+        [sys.executable, "-c", code, *verb.split()],
+        capture_output=True,
+        text=True,
+        env=genvx_env(XDG_DATA_HOME=str(state)),
     )
     assert answer.stdout.splitlines()[-1] == "[]", answer.stderr

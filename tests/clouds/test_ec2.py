@@ -64,7 +64,7 @@ def console_of(sandbox, cloud):
 
 @pytest.fixture
 def typed(capfd):
-    """Has a command line done in this process, which has boto3 already; what was printed."""
+    """Has a command line done in this process, which has botocore already; what was printed."""
 
     def typed(*words, code=0):
         capfd.readouterr()

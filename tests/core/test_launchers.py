@@ -19,6 +19,7 @@ MODULES = {
     "deepspeed": "deepspeed/launcher/launch.py",
 }
 SAYS = "import sys\nif __name__ == '__main__': print(*sys.argv[1:], sep='\\n')\n"
+PYTHONIC = tuple(MODULES)
 NODE_1 = {"NNODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "5000"}
 
 
@@ -31,6 +32,11 @@ def start(tmp_path):
         file.write_text(SAYS)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    mpirun = tmp_path / "bin" / "mpirun"
+    mpirun.write_text(
+        '#!/bin/sh\nif [ "$1" = --version ]; then echo "$MPI"; else printf "%s\\n" "$@"; fi\n'
+    )
+    mpirun.chmod(0o755)
 
     def start(name, *words, **variables):
         answer = subprocess.run(
@@ -97,7 +103,7 @@ def test_what_a_user_wrote_is_not_read_by_a_shell(start, name):
     assert start(name, *words, CUDA_VISIBLE_DEVICES="GPU-a")[-5:] == words
 
 
-@pytest.mark.parametrize("name", LAUNCHERS)
+@pytest.mark.parametrize("name", PYTHONIC)
 def test_a_package_that_is_missing_is_named(tmp_path, name):
     answer = subprocess.run(
         launched(name, ("train.py",)),
@@ -114,9 +120,35 @@ def test_a_package_that_is_missing_is_named(tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ("mpi", "option"),
+    [("mpirun (Open MPI) 4.1.4", "--host"), ("HYDRA build details:", "-hosts")],
+)
+def test_mpirun_on_one_host_gets_a_process_for_each_gpu_and_a_program_that_may_be_python(
+    start, mpi, option
+):
+    words = start("mpirun", "python", "x.py", CUDA_VISIBLE_DEVICES="GPU-a,GPU-b", MPI=mpi)
+    assert words == [option, "localhost:2", "python", "x.py"]
+
+
+def test_a_host_without_mpirun_says_what_to_install(tmp_path):
+    answer = subprocess.run(
+        ["/bin/sh", *launched("mpirun", ("train",))[1:]],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (
+        127,
+        "genvx: --launcher mpirun needs mpirun on this host: Open MPI, MPICH or Intel MPI\n",
+    )
+
+
+@pytest.mark.parametrize(
     ("name", "first", "says"),
     [
-        ("mpi", "train.py", "--launcher is torchrun, accelerate or deepspeed, not 'mpi'"),
+        ("mpi", "train.py", "--launcher is torchrun, accelerate, deepspeed or mpirun, not 'mpi'"),
+        ("mpirun", "/usr/bin/mpiexec", "--launcher mpirun starts mpiexec itself"),
         ("torchrun", "/usr/bin/python3.11", "write it after -- without python3.11"),
         ("torchrun", "torchrun", "write it after -- without torchrun"),
     ],

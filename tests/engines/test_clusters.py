@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from tests.conftest import run_genvx
 from tests.engines.seen import processes_with
-from tests.helpers import end, genvx_env, held_on_hosts, start_genvx, until
+from tests.helpers import end, genvx_env, held_on_hosts, on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -53,6 +54,12 @@ with genvx.Fleet.from_hostfile(os.environ["GENVX_HOSTFILE"]) as fleet:
         cluster.scale(2)
         client.wait_for_workers(2)
         print(len(set(client.run(seen).values())), flush=True)
+        input()
+        cluster.scale(1)
+        input()
+        cluster.adapt(minimum=0, maximum=2, interval="200ms", wait_count=1)
+        input()
+        print(client.submit(seen).result(60) != "", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -89,18 +96,34 @@ def test_a_program_finds_dask_on_the_leased_gpus_of_two_hosts_and_its_end_ends_a
     nothing_is_left(token)
 
 
-def test_a_dask_cluster_of_a_program_takes_leases_by_scale_and_gives_all_back_when_it_is_killed(
+def leases():
+    """How many environments hold GPUs; that of a scheduler holds none."""
+    return sum(bool(env.devices) for snap in on_hosts() for env in snap.environments)
+
+
+def test_a_dask_cluster_of_a_program_takes_and_gives_leases_by_scale_and_adapt_until_it_is_killed(
     hosts, python, token
 ):
-    answer = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-c", HOLDER, python, token],
         env=genvx_env(),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-    )
-    assert answer.returncode == -signal.SIGKILL, answer.stderr
-    assert answer.stdout.split() == ["1", "2"], answer.stdout + answer.stderr
+    ) as process:
+        try:
+            assert process.stdout.readline() == "1\n", process.communicate()[1]
+            assert process.stdout.readline() == "2\n", process.communicate()[1]
+            assert leases() == 2
+            for left in (1, 0):
+                process.stdin.write("\n")
+                process.stdin.flush()
+                until(lambda left=left: leases() == left, "leases end", patience=60)
+            out, err = process.communicate("\n", timeout=90)
+            assert (out, process.returncode) == ("True\n", -signal.SIGKILL), err
+        finally:
+            process.kill()
     nothing_is_left(token)
 
 
@@ -141,6 +164,47 @@ def test_a_program_finds_ray_on_the_leased_gpus_of_two_hosts_and_its_end_ends_al
     nothing_is_left(token)
 
 
+RAY_FROM_HERE = """
+import json, os, sys, ray
+ray.init(sys.argv[1])
+@ray.remote(num_gpus=1)
+def seen():
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+print(json.dumps(sorted(ray.get([seen.remote() for _ in range(2)]))))
+"""
+
+
+@pytest.mark.needs("ray")
+@pytest.mark.timeout(300)
+def test_a_program_of_this_machine_reaches_a_held_ray_cluster_through_a_tunnel(
+    hosts, python, token
+):
+    process = start_genvx(
+        *("remote", "cluster", "ray", "-N", "2", "-g", "1", "--python", python),
+        *("--env", f"GENVX_TEST_TOKEN={token}"),
+    )
+    try:
+        address = process.stdout.readline().strip()
+        said = ""
+        while "export " not in said:
+            said = process.stderr.readline()
+            assert said, "it says how to reach it"
+        answer = subprocess.run(
+            [
+                *("sh", "-c", f'{said[said.index("export ") :]}\nexec "$@"', "sh"),
+                *(sys.executable, "-c", RAY_FROM_HERE, address),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert all(each.startswith("SIM-") for each in json.loads(answer.stdout))
+    finally:
+        end(process)
+    nothing_is_left(token)
+
+
 # The word in the command line of what is killed.
 HEADS = {"ray": "gcs_server", "dask": "scheduler"}
 WORKERS = {"ray": "raylet", "dask": "worker"}
@@ -156,9 +220,8 @@ def _victim(engine, kind, token):
     raise AssertionError(f"no {word}")
 
 
-@pytest.mark.needs("ray")
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("engine", ["ray", "dask"])
+@pytest.mark.parametrize("engine", [pytest.param("ray", marks=pytest.mark.needs("ray")), "dask"])
 @pytest.mark.parametrize("kind", ["ctrl-c", "client", "head", "worker"])
 def test_nothing_is_left_of_a_held_cluster_whatever_is_killed(hosts, python, token, engine, kind):
     process = start_genvx(
@@ -167,7 +230,7 @@ def test_nothing_is_left_of_a_held_cluster_whatever_is_killed(hosts, python, tok
     )
     try:
         address = process.stdout.readline()
-        assert "://" in address, address or process.communicate()[1]
+        assert re.fullmatch(r"(ray|tls)://127\.0\.0\.\d+:\d+\n", address), process.communicate()[1]
         if kind == "ctrl-c":
             process.send_signal(signal.SIGINT)
         elif kind == "client":

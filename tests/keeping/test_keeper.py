@@ -14,74 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from genvx.keeping import asking, places, starting
+from genvx.keeping import places
 from genvx.sandbox import record
 from tests.capabilities import USER_A
 from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
-from tests.helpers import ROOT, Terminal, alive, genvx_argv, genvx_env, until
+from tests.helpers import Terminal, alive, genvx_argv, genvx_env, until
+from tests.keeping.keepers import agents, kept, pids, start
 
 HEAVY = ("fabric", "paramiko", "typer", "click", "cryptography", "subprocess", "hashlib", "secrets")
-
-
-@pytest.fixture
-def keeps(short_tmp, monkeypatch):
-    """Commands may have a keeper, in a directory of this test; it ends with the test."""
-    run = short_tmp / "run"
-    run.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
-    # Where a test spoils the first, no keeper of whoever runs the tests is asked or started.
-    monkeypatch.setenv("XDG_CACHE_HOME", str(short_tmp / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("GENVX_KEEP", "5m")
-    keeps_in = run / "genvx"
-    yield keeps_in
-    # Also those that a failed test has left stopped, or without a socket.
-    for pid in processes(f"genvx.keeping\0{keeps_in}\0"):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    until(lambda: not processes(f"genvx.keeping\0{keeps_in}\0"), "the keepers end")
-
-
-def pids() -> list[int]:
-    """The keepers of this test."""
-    with contextlib.suppress(OSError):
-        return [said["pid"] for said in asking.tell(os.environ, "status") if said is not None]
-    return []
-
-
-def start() -> int:
-    # A second one would take over in the moment in which the first is killed.
-    if not pids():
-        starting.start(os.environ)
-    (pid,) = until(pids, "a keeper")
-    return pid
-
-
-def kept() -> list[str]:
-    """The hosts to which there is a connection."""
-    return [name for said in asking.tell(os.environ, "status") for name in said["hosts"]]
 
 
 def devices() -> str:
     answer = run_genvx("remote", "devices")
     assert (answer.returncode, answer.stderr) == (0, ""), answer
     return answer.stdout
-
-
-def agents(sandbox: record.Sandbox) -> list[int]:
-    """The agents that stay on hosts."""
-    return processes(f"{sandbox.directory}/bin/python3")
-
-
-def processes(words: str) -> list[int]:
-    """The processes with these words in their command."""
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if name.isdigit() and words.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
-                found.append(int(name))
-    return [pid for pid in found if alive(pid)]
 
 
 def test_a_person_gets_the_same_answers_faster_and_leaves_nothing(make_sandbox, keeps):

@@ -62,7 +62,7 @@ def test_an_answer_is_as_old_as_its_question(monkeypatch):
 
 def test_what_was_seen_before_a_sleep_of_this_machine_is_not_used(monkeypatch):
     slept = 5.0
-    monkeypatch.setattr(kept, "_slept", lambda: slept)
+    monkeypatch.setattr(kept, "slept", lambda: slept)
     answer = a_host(monkeypatch, iter([Reply(value=1), Reply(value=2)]))
     answer()
     slept = 65.0
@@ -88,7 +88,7 @@ def test_an_agent_that_used_up_its_time_is_late_and_not_gone():
 
     channel = Channel()
     pulse = SimpleNamespace(stop=lambda: None, ask=lambda seconds: None)
-    agent = kept._Agent(SimpleNamespace(channel=channel, pulse=pulse))
+    agent = kept.Agent(SimpleNamespace(channel=channel, pulse=pulse))
     # A connection that is there is not made anew, which would take as long again.
     with pytest.raises(TimeoutError):
         agent.ask("snapshot", {}, 0.1)
@@ -108,7 +108,7 @@ def test_a_login_that_fails_is_not_tried_again_for_each_command(monkeypatch):
 
 def test_no_connection_is_used_that_is_older_than_a_sleep_of_this_machine(monkeypatch):
     slept = 5.0
-    monkeypatch.setattr(kept, "_slept", lambda: slept)
+    monkeypatch.setattr(kept, "slept", lambda: slept)
     host = kept.Kept(hostfile.parse("a")[0], None, None, 600.0)
     closed = []
 
@@ -120,7 +120,7 @@ def test_no_connection_is_used_that_is_older_than_a_sleep_of_this_machine(monkey
             return Reply(value=1)
 
     host._agents.append(Agent())
-    monkeypatch.setattr(host, "_begin", lambda seconds: Agent())
+    monkeypatch.setattr(host, "begin", lambda seconds: Agent())
     host.answer("snapshot", {}, 15.0, 0.0)
     assert not closed
     slept = 65.0
@@ -213,3 +213,21 @@ def test_genvx_keep_says_how_long(text, seconds):
 def test_genvx_keep_has_to_be_a_time():
     with pytest.raises(InvalidQuantity, match="GENVX_KEEP"):
         places.idle_time({"GENVX_KEEP": "yes"})
+
+
+def test_a_login_whose_end_ends_its_processes_has_a_keeper_of_its_own(tmp_path):
+    root = f"{tmp_path}/"
+    for name in ("proc/self", "etc/systemd/logind.conf.d", "usr/lib/systemd/logind.conf.d"):
+        (tmp_path / name).mkdir(parents=True)
+    cgroup = tmp_path / "proc/self/cgroup"
+    cgroup.write_text("0::/user.slice/user-1000.slice/session-7.scope\n")
+    assert places.session(root) == ""
+    (tmp_path / "etc/systemd/logind.conf").write_text("[Login]\n#KillUserProcesses=no\n")
+    (tmp_path / "usr/lib/systemd/logind.conf.d/9.conf").write_text("KillUserProcesses = yes\n")
+    assert places.session(root) == "session-7.scope"
+    # A file of the same name in /etc stands for it.
+    (tmp_path / "etc/systemd/logind.conf.d/9.conf").write_text("KillUserProcesses=no\n")
+    assert places.session(root) == ""
+    (tmp_path / "etc/systemd/logind.conf.d/9.conf").write_text("KillUserProcesses=1\n")
+    cgroup.write_text("0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope\n")
+    assert places.session(root) == ""

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -33,8 +34,9 @@ NO_KEY = ("IdentityFile none", "IdentitiesOnly yes", "IdentityAgent none")
 
 
 @pytest.fixture
-def make_door(short_tmp):
-    """Starts servers that end with the test."""
+def make_door(short_tmp, agent_cache):
+    """Starts servers that end with the test; they have the agent already."""
+    shutil.copytree(agent_cache, short_tmp / "cache")
     with contextlib.ExitStack() as stack:
         yield lambda kind, *settings: stack.enter_context(door(kind, short_tmp, *settings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -18,6 +19,7 @@ from genvx.core.runs.run import Moment, RunSpec
 from genvx.errors import HostUnreachable
 from genvx.testing import FakeHost, Played
 from genvx.watching.web import asking, connections, server
+from genvx.watching.web.gate import Gate
 from tests.helpers import PATIENCE, until
 from tests.watching.paged import paged
 
@@ -118,6 +120,24 @@ def test_only_our_page_with_its_token_changes_anything(host):
         assert post(served, f"api/release?actions={TOKEN}", asked, Genvx_Actions="x")[0] == 403
         own = {"Origin": served.url.rstrip("/"), "Sec-Fetch-Site": "same-origin"}
         assert post(served, "api/release", asked, **own)[0] == 200
+
+
+def test_the_body_of_what_is_refused_is_read_before_the_answer_or_it_might_be_lost():
+    done = []
+    pieces = [
+        {"type": "http.request", "body": b"x" * 9, "more_body": more} for more in (True, False)
+    ]
+
+    async def receive():
+        done.append("read")
+        return pieces.pop(0)
+
+    async def send(message):
+        done.append(message["type"])
+
+    scope = {"type": "http", "method": "POST", "path": "/api/stop", "headers": []}
+    asyncio.run(Gate(None, None)(scope, receive, send))
+    assert done == ["read", "read", "http.response.start", "http.response.body"]
 
 
 def test_a_body_that_makes_no_sense_is_refused_in_a_line(host, monkeypatch):

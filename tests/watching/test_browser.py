@@ -220,7 +220,8 @@ def test_a_page_of_somebody_else_changes_nothing_and_ours_asks_first(browser):
     host = FakeHost("a", 2)
     env = host.reserve(Ask(Requirements(gpus=1), name="train")).environment_id
     held = lambda: host.snapshot().environments  # noqa: E731
-    # A browser opens connections ahead of need and says nothing on them; a server of one thread would wait there.
+    # A browser opens connections ahead of need, and says nothing on them: a server of one thread
+    # would wait there.
     evil = ThreadingHTTPServer(("127.0.0.1", 0), Evil)
     serving = threading.Thread(target=evil.serve_forever)
     serving.start()

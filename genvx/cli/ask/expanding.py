@@ -1,4 +1,5 @@
-"""Options that several verbs share, declared once, as one parameter of a verb.
+"""Options that several verbs share, declared once: as one parameter of a verb, or with words that
+one of them needs before their text.
 
 A verb has a parameter for what the options mean together; in its place the command line gets the
 options themselves.
@@ -6,10 +7,11 @@ options themselves.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, get_args
 
 
 class Expanded:
@@ -51,3 +53,31 @@ class Expanded:
         )
         expanded.__annotations__ = {each.name: each.annotation for each in self._parameters}
         return expanded
+
+
+def goes_with(
+    option: str, names: Collection[str]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Have the help of a verb say of these parameters that they go with an option of it.
+
+    One whose text begins with another option already, which it goes with, keeps that.
+    """
+
+    def said(parameter: inspect.Parameter) -> inspect.Parameter:
+        kind, info = get_args(parameter.annotation)
+        if info.help.startswith("With "):
+            return parameter
+        info = copy.copy(info)
+        info.help = f"With {option}: {info.help[0].lower()}{info.help[1:]}"
+        return parameter.replace(annotation=Annotated[kind, info])
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(verb, eval_str=True)
+        verb.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[
+                said(each) if each.name in names else each for each in signature.parameters.values()
+            ]
+        )
+        return verb
+
+    return decorate

@@ -10,12 +10,12 @@ from genvx.core.value import field, value
 if TYPE_CHECKING:
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.selection import Selection
 
 
 def _any_host() -> Selection:
     # Imported here: a help page shows what can be asked for, and asks for nothing.
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.selection import Selection
 
     return Selection()
 

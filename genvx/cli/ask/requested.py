@@ -11,7 +11,7 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.core.device import VisibleAs
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.selection import Selection
 
 
 def requested(
@@ -38,8 +38,11 @@ def requested(
         InvalidInput: one of them makes no sense, or they contradict each other.
     """
     from genvx.core.requests.requirements import Requirements, Strategy
-    from genvx.project.keys import require_typed_name
 
+    if name:
+        from genvx.project.keys import require_typed_name
+
+        require_typed_name(name)
     if id is not None:
         if any(
             (
@@ -66,7 +69,7 @@ def requested(
     )
     return Request(
         requirements,
-        require_typed_name(name),
+        name,
         selection_of(only_host, exclude_host, tag),
         patience_of(wait),
         _seconds("--time", time),
@@ -79,7 +82,7 @@ def selection_of(
     only_host: list[str] | None, exclude_host: list[str] | None, tag: list[str] | None
 ) -> Selection:
     """Return the hosts that these options select."""
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.selection import Selection
 
     return Selection(_several(only_host), _several(exclude_host), _several(tag))
 

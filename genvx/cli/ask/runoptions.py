@@ -1,10 +1,73 @@
-"""Options of genvx run: for a gang of hosts, and for a run that is detached."""
+"""Options of a run: for verbs that start one, and for its gang of hosts.
+
+A text that serves several verbs stands here once. Where a verb says it of something else than its
+command, such as its trials, a function makes the option with that word. What `genvx run` takes only
+with --detach gets these words before its text from `goes_with` (expanding.py).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def chdir(what: str = "it") -> Any:
+    """--chdir; what: that starts there."""
+    return typer.Option("-C", "--chdir", metavar="DIR", help=f"Start {what} in this directory.")
+
+
+def project(text: str = "Run it in a copy of this directory, which is sent to the host.") -> Any:
+    """--project."""
+    return typer.Option("--project", metavar="DIR", help=text)
+
+
+def python(finds: str = "the command finds") -> Any:
+    """--python; finds: who finds it, and the verb."""
+    return typer.Option(
+        "--python",
+        metavar="auto|none|PATH|conda:NAME",
+        help=f"The Python that {finds}; auto makes an environment for what the project needs "
+        "(default with a project).",
+    )
+
+
+def setup(command: str = "the command") -> Any:
+    """--setup; command: before which it runs."""
+    return typer.Option(
+        "--setup",
+        metavar="LINE",
+        help=f"A line for bash that runs before {command}, in the same shell.",
+    )
+
+
+def retries(
+    text: str = "Start it again when it fails, N times at most, after pauses that grow.",
+) -> Any:
+    """--retries."""
+    return typer.Option("--retries", metavar="N", min=0, max=1000, help=text)
+
+
+def env(whose: str = "the command") -> Any:
+    """--env; whose: the variables are."""
+    return typer.Option("--env", metavar="NAME=VALUE", help=f"A variable for {whose}.")
+
+
+def run_tag(besides: str) -> Any:
+    """--run-tag; besides: the tag that each run of the verb has."""
+    return typer.Option(
+        "--run-tag", metavar="TAG", help=f"One more tag of the run, besides {besides}."
+    )
+
+
+def notify(when: str = "it ends, gets its GPUs, or idles") -> Any:
+    """--notify; when: they are told."""
+    return typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
+        help=f"Who is told when {when} (repeatable).",
+    )
+
 
 Nodes = Annotated[
     int,
@@ -31,7 +94,7 @@ Launcher = Annotated[
     typer.Option(
         "--launcher",
         metavar="NAME",
-        help="Start the script with torchrun, accelerate or deepspeed: a process for each GPU.",
+        help="Start the script with torchrun, accelerate, deepspeed or mpirun, on each GPU.",
     ),
 ]
 Mixed = Annotated[
@@ -46,33 +109,15 @@ Detached = Annotated[
 ]
 Watched = Annotated[
     bool,
-    typer.Option("-w", "--watch", help="With --detach: show its output; Ctrl-C leaves it running."),
+    typer.Option("-w", "--watch", help="Show its output; Ctrl-C leaves it running."),
 ]
-Chdir = Annotated[
-    str | None,
-    typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
-]
-ProjectDirectory = Annotated[
-    str | None,
-    typer.Option(
-        "--project",
-        metavar="DIR",
-        help="With --detach: run in a copy of this directory, which is sent to the host.",
-    ),
-]
+Chdir = Annotated[str | None, chdir()]
+Project = Annotated[str | None, project()]
 FollowLinks = Annotated[
     bool,
     typer.Option("--follow-links", help="With --project: send what links outside of it lead to."),
 ]
-PythonOfRun = Annotated[
-    str | None,
-    typer.Option(
-        "--python",
-        metavar="auto|none|PATH|conda:NAME",
-        help="With --detach: the Python that the command finds; auto makes an environment for what "
-        "the project needs (default with a project).",
-    ),
-]
+Python = Annotated[str | None, python()]
 Extra = Annotated[
     list[str] | None,
     typer.Option(
@@ -87,20 +132,13 @@ Wheels = Annotated[
         help="With --project: install only from the packages in this directory, which travel too.",
     ),
 ]
-Setup = Annotated[
-    str | None,
-    typer.Option(
-        "--setup",
-        metavar="LINE",
-        help="With --detach: a line for bash that runs before the command, in the same shell.",
-    ),
-]
+Setup = Annotated[str | None, setup()]
 Image = Annotated[
     str | None,
     typer.Option(
         "--image",
         metavar="IMAGE",
-        help="With --detach: start the command in a container of this image.",
+        help="Start the command in a container of this image.",
     ),
 ]
 RuntimeOfRun = Annotated[
@@ -127,45 +165,20 @@ Keep = Annotated[
     typer.Option(
         "--hold",
         metavar="TIME[:on-failure]",
-        help="With --detach: keep the GPUs for this time after its end.",
+        help="Keep the GPUs for this time after its end.",
     ),
 ]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        min=0,
-        max=1000,
-        help="With --detach: start it again after a failure, N times at most.",
-    ),
-]
-Env = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="With --detach: a variable for the command."),
-]
+Retries = Annotated[int | None, retries()]
+Env = Annotated[list[str] | None, env()]
 RunTag = Annotated[
-    list[str] | None,
-    typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
+    list[str] | None, typer.Option("--run-tag", metavar="TAG", help="A tag of the run.")
 ]
-Notify = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--notify",
-        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
-        help="With --detach: who is told when it ends, gets its GPUs, or idles (repeatable).",
-    ),
-]
-Tty = Annotated[
-    bool,
-    typer.Option("--tty", help="With --detach: run it in a terminal; watch -i shows it."),
-]
+Notify = Annotated[list[str] | None, notify()]
+Tty = Annotated[bool, typer.Option("--tty", help="Run it in a terminal; watch -i shows it.")]
 LogLimit = Annotated[
     str | None,
     typer.Option(
-        "--log-limit",
-        metavar="SIZE",
-        help="With --detach: keep only this much of the end of its output (1G).",
+        "--log-limit", metavar="SIZE", help="Keep only this much of the end of its output (1G)."
     ),
 ]
 DebugKeyFile = Annotated[
@@ -173,7 +186,7 @@ DebugKeyFile = Annotated[
     typer.Option(
         "--debug-key-file",
         metavar="K.pub",
-        help="With --detach: the owner of this public key can log in to the run (repeatable).",
+        help="The owner of this public key can log in to the run (repeatable).",
     ),
 ]
 DebugPort = Annotated[

@@ -1,10 +1,12 @@
-"""Options of genvx serve, besides those of a request."""
+"""Options of genvx serve, besides those of a request and of a run."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from genvx.cli.ask import runoptions
 
 Port = Annotated[
     int | None,
@@ -42,64 +44,5 @@ Detached = Annotated[
         help="Remote: print the id of the run once it answers, and leave it without a tunnel.",
     ),
 ]
-Retries = Annotated[
-    int,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        min=0,
-        max=1000,
-        help="Start it again when it fails, N times at most, after pauses that grow.",
-    ),
-]
-Env = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="A variable for the command."),
-]
-Chdir = Annotated[
-    str | None,
-    typer.Option("-C", "--chdir", metavar="DIR", help="Start it in this directory."),
-]
-RunTag = Annotated[
-    list[str] | None,
-    typer.Option("--run-tag", metavar="TAG", help="One more tag of the run, besides serve."),
-]
-Notify = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--notify",
-        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
-        help="Who is told when it ends, gets its GPUs, or idles (repeatable).",
-    ),
-]
-LogLimit = Annotated[
-    str | None,
-    typer.Option(
-        "--log-limit", metavar="SIZE", help="Keep only this much of the end of its output (1G)."
-    ),
-]
-Project = Annotated[
-    str | None,
-    typer.Option(
-        "--project",
-        metavar="DIR",
-        help="Run it in a copy of this directory, which is sent to the host.",
-    ),
-]
-Python = Annotated[
-    str | None,
-    typer.Option(
-        "--python",
-        metavar="auto|none|PATH|conda:NAME",
-        help="The Python that it finds; auto makes an environment for what the project needs "
-        "(default with a project).",
-    ),
-]
-Setup = Annotated[
-    str | None,
-    typer.Option(
-        "--setup",
-        metavar="LINE",
-        help="A line for bash that runs before the command, in the same shell.",
-    ),
-]
+Retries = Annotated[int, runoptions.retries()]
+RunTag = Annotated[list[str] | None, runoptions.run_tag("serve")]

@@ -1,10 +1,12 @@
-"""Options of genvx sweep, besides those of a request."""
+"""Options of genvx sweep, besides those of a request. Those that a run has are for each trial."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from genvx.cli.ask import runoptions
 
 Parameter = Annotated[
     list[str] | None,
@@ -77,60 +79,23 @@ StopWhen = Annotated[
     ),
 ]
 Retries = Annotated[
-    int,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        min=0,
-        max=1000,
-        help="Start a trial again that its host has lost, N times at most.",
-    ),
+    int, runoptions.retries("Start a trial again that its host has lost, N times at most.")
 ]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same trials."),
 ]
-Notify = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--notify",
-        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
-        help="Who is told when the sweep ends (repeatable).",
-    ),
-]
-Env = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="A variable for all trials."),
-]
-Chdir = Annotated[
-    str | None,
-    typer.Option("-C", "--chdir", metavar="DIR", help="Start trials in this directory."),
-]
+Notify = Annotated[list[str] | None, runoptions.notify("the sweep ends")]
+Env = Annotated[list[str] | None, runoptions.env("all trials")]
+Chdir = Annotated[str | None, runoptions.chdir("trials")]
 Project = Annotated[
     str | None,
-    typer.Option(
-        "--project",
-        metavar="DIR",
-        help="Each trial runs in a copy of its own of this directory, which is sent to the hosts.",
+    runoptions.project(
+        "Each trial runs in a copy of its own of this directory, which is sent to the hosts."
     ),
 ]
-Python = Annotated[
-    str | None,
-    typer.Option(
-        "--python",
-        metavar="auto|none|PATH|conda:NAME",
-        help="The Python that trials find; auto makes an environment for what the project needs "
-        "(default with a project).",
-    ),
-]
-Setup = Annotated[
-    str | None,
-    typer.Option(
-        "--setup",
-        metavar="LINE",
-        help="A line for bash that runs before the command of each trial, in the same shell.",
-    ),
-]
+Python = Annotated[str | None, runoptions.python("trials find")]
+Setup = Annotated[str | None, runoptions.setup("the command of each trial")]
 OptunaStorage = Annotated[
     str | None,
     typer.Option(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
-    from genvx.fleet.hosts.hostspec import HostSpec, Selection
+    from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.fleet.hosts.selection import Selection
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
     from genvx.keeping.warm import Warmth
@@ -128,7 +129,7 @@ class Where(Reporting):
         """
         if not self.remote or not (self.named or self.shelves):
             return self.asked_fleet() if asked else self.fleet()
-        # Imported here: shelves are rare, and boto3 is large.
+        # Imported here: shelves are rare, and botocore is large.
         from genvx.cli.shelving import runs_fleet
 
         return runs_fleet(self, asked=asked)
@@ -154,7 +155,7 @@ class Where(Reporting):
         if warmth is None:
             return self.fleet(selection)
         from genvx.fleet.connect import find
-        from genvx.keeping.warm import KeptFleet
+        from genvx.keeping.keptfleet import KeptFleet
 
         specs = find(
             self.hosts,
@@ -184,10 +185,12 @@ class Where(Reporting):
         warmth = self._warmth()
         if warmth is None:
             return fleet.stream(question)
-        from genvx.keeping.warm import KeptFleet
+        from genvx.keeping.keptfleet import KeptFleet
 
+        if isinstance(fleet, KeptFleet):
+            return fleet.stream(question, old=old)
         # What has connections of its own goes on with them.
-        if isinstance(fleet, KeptFleet) or any(host.connections.open for host in fleet.hosts):
+        if any(host.connections.open for host in fleet.hosts):
             return fleet.stream(question)
         specs = [host.spec for host in fleet.hosts]
         return warmth.stream(

@@ -60,7 +60,9 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
         raise InvalidInput("no command to run")
     wanted = request.wanted(" ".join(command or ["shell"]))
     job = Job(None if command is None else tuple(command))
-    with where.remote_fleet(request.selection) as fleet:
+    # A place in a line is held by a connection of ours.
+    fleet_of = where.asked_fleet if request.wait is None else where.remote_fleet
+    with fleet_of(request.selection) as fleet:
         seen = where.look(fleet, request.room)
         with WaitingLine(request.requirements) as waiting:
             host, started = running.start(fleet, wanted, job, seen, tell=waiting.stands_on)

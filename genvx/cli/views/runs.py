@@ -57,7 +57,6 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
     """Ask and print; return the exit code. asked: which runs; the newest by default."""
     from genvx.core.runs.runselect import NEWEST
     from genvx.core.wire.runoperations import ListRuns
-    from genvx.fleet.detaching import runs
 
     asked = asked or ListRuns(most=NEWEST, copies=not where.remote)
     outcomes = where.ask(fleet, _question(asked))
@@ -74,6 +73,9 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
         ]
         output.document("runs", hosts)
         return where.report(outcomes)
+    # Imported here: JSON has each run as it is.
+    from genvx.fleet.detaching import runs
+
     groups = runs.grouped(outcomes, asked, lambda every: where.ask(fleet, _question(every)))
     found = groups[: asked.most]
     rows = [[*([_hosts(parts)] if where.remote else []), *row(parts, output)] for parts in found]

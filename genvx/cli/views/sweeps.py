@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from genvx.shown.cells import safe, terminal_size
 from genvx.shown.colours import cut
 from genvx.shown.columns import Fitting, table_for
 from genvx.shown.console import say
+from genvx.sweeps import store
 from genvx.sweeps.away import away_of
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.trial import ENDS, Stage, Trial
@@ -306,10 +308,10 @@ def show(directory: SweepDirectory, output: Output, *, state: str | None = None)
     table(spec, ledger, output)
 
 
-def listing(directories: Sequence[SweepDirectory], output: Output) -> None:
-    """Print a line for each sweep."""
+def listing(output: Output) -> None:
+    """Print a line for each sweep that was started on this machine."""
     found = []
-    for directory in directories:
+    for directory in store.found(store.sweeps_root(os.environ)):
         try:
             spec = directory.spec()
             found.append((directory, spec, Ledger.of(spec.goal, directory.events())))

@@ -16,6 +16,7 @@ from genvx.core.value import value
 from genvx.shown.cells import safe, terminal_size
 from genvx.shown.columns import Fitting
 from genvx.watching.places import history_to_read
+from genvx.watching.since import USUAL, parse_since
 from genvx.watching.usage import UNKNOWN, By, Report
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Asked:
     until: float
     history: str | None = None
     plot: bool = False
+
+    @classmethod
+    def usual(cls) -> Asked:
+        """Return what is asked for where nothing is said."""
+        return cls(By.USER, *parse_since(USUAL))
 
 
 def show(where: Where, output: Output, asked: Asked) -> int:

@@ -1,10 +1,13 @@
-"""The services of AWS as calls that end in values, or in one line; the only door to boto3.
+"""The services of AWS as calls that end in values, or in one line; the only door to botocore.
 
-Nothing of AWS is imported before the first service is opened: boto3 takes half a second to load.
+botocore is what boto3 is made of. boto3 itself would load as much again, for uses that are not
+ours. Nothing of AWS is imported before the first service is opened.
 """
 
 from __future__ import annotations
 
+import functools
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +22,18 @@ _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 # The first try is one of them. Between the tries botocore waits for a random time of up to 20 s.
 _TRIES = 4
+# While a client is made: sessions of botocore, and the data that they share, are no place for
+# threads.
+_making = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Account:
-    """How AWS is reached; what is None is left to boto3: AWS_REGION, AWS_PROFILE, ~/.aws, SSO, a
+    """How AWS is reached; what is None is left to botocore: AWS_REGION, AWS_PROFILE, ~/.aws, SSO, a
     role of the machine.
 
     endpoint_url: a server in place of AWS's, for all services that are asked. keys: an access key,
-    its secret and a token, in place of what boto3 finds. certificates: a file with those of the
+    its secret and a token, in place of what botocore finds. certificates: a file with those of the
     server.
     """
 
@@ -53,35 +59,35 @@ class Account:
         time. config: more of botocore's Config, such as s3.
 
         Raises:
-            InvalidInput: boto3 is not installed, or there is no such profile, or no region.
+            InvalidInput: botocore is not installed, or there is no such profile, or no region.
         """
         try:
-            import boto3
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
+            from botocore.session import Session
         except ModuleNotFoundError:
-            raise InvalidInput("AWS needs boto3: pip install 'genvx[aws]'") from None
-        access, secret, token = self.keys or (None, None, None)
+            raise InvalidInput("AWS needs botocore: pip install 'genvx[aws]'") from None
         try:
-            session = boto3.Session(
-                region_name=self.region,
-                profile_name=self.profile,
-                aws_access_key_id=access,
-                aws_secret_access_key=secret,
-                aws_session_token=token or None,
-            )
-            client = session.client(
-                name,
-                endpoint_url=self.endpoint_url,
-                verify=self.certificates,
-                config=Config(
-                    connect_timeout=_CONNECT_SECONDS,
-                    read_timeout=seconds,
-                    retries={"mode": "standard", "total_max_attempts": tries},
-                    user_agent_extra="genvx",
-                    **config,
-                ),
-            )
+            with _making:
+                session = Session(profile=self.profile)
+                path = session.get_config_variable("data_path")
+                session.register_component("data_loader", _data_at(path))
+                if self.keys is not None:
+                    access, secret, token = self.keys
+                    session.set_credentials(access, secret, token or None)
+                client = session.create_client(
+                    name,
+                    region_name=self.region,
+                    endpoint_url=self.endpoint_url,
+                    verify=self.certificates,
+                    config=Config(
+                        connect_timeout=_CONNECT_SECONDS,
+                        read_timeout=seconds,
+                        retries={"mode": "standard", "total_max_attempts": tries},
+                        user_agent_extra="genvx",
+                        **config,
+                    ),
+                )
         # ValueError: an endpoint-url that is no URL.
         except (BotoCoreError, ValueError) as error:
             raise failures.translated(error, name, "", {}) from None
@@ -96,8 +102,19 @@ class Account:
         return printable(str(self.service("sts").call("get_caller_identity").get("Arn", "")), 256)
 
 
+@functools.cache
+def _data_at(path: str | None) -> Any:
+    """The descriptions of services in a path, each read once: one for S3 takes 30 ms.
+
+    path: directories of the user's own, which come first.
+    """
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
+
+
 class Service:
-    """A service of AWS. client: boto3's, for what `call` cannot do, such as streams; wrap such
+    """A service of AWS. client: botocore's, for what `call` cannot do, such as streams; wrap such
     calls in `failing`.
     """
 
@@ -107,7 +124,7 @@ class Service:
         self._actions = actions
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an operation by boto3's name, such as "run_instances"; return what it answers.
+        """Call an operation by botocore's name, such as "run_instances"; return what it answers.
 
         Raises:
             InvalidInput: there are no credentials. CloudDenied: they do not allow this. CloudError:
@@ -123,5 +140,5 @@ class Service:
             yield from self.client.get_paginator(operation).paginate(**parameters)
 
     def failing(self, operation: str) -> failures.Translating:
-        """Return a context in which errors of boto3 become errors of genvx."""
+        """Return a context in which errors of botocore become errors of genvx."""
         return failures.Translating(self.name, operation, self._actions)

@@ -1,4 +1,4 @@
-"""What errors of boto3 mean, in one line that says what to do."""
+"""What errors of botocore mean, in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,22 @@ _REFUSED = {
 }
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _SKEWED = {"RequestTimeTooSkewed", "InvalidSignatureException"}
-_BUSY = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "SlowDown"}
+_ELSEWHERE = {
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "IncorrectEndpoint",
+}
+_ARCHIVED = "InvalidObjectState"
+_BUSY = {
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "SlowDown",
+    "ServiceUnavailable",
+}
+# They come with the status of what is denied.
+_NOT_DENIED = _REFUSED | _EXPIRED | _SKEWED | _ELSEWHERE | {_ARCHIVED}
 _ACTION = re.compile(r"not authorized to perform: ([A-Za-z0-9-]{1,40}:[A-Za-z0-9*]{1,80})")
 _WHO = re.compile(r"User: (arn:\S{1,300})")
 _NO_CREDENTIALS = (
@@ -40,7 +55,7 @@ _NO_CREDENTIALS = (
 
 
 class Translating:
-    """Within it, errors of boto3 become errors of genvx."""
+    """Within it, errors of botocore become errors of genvx."""
 
     def __init__(self, service: str, operation: str, actions: Mapping[str, str]) -> None:
         self._of = (service, operation, actions)
@@ -64,7 +79,7 @@ class Translating:
 def translated(
     error: Exception, service: str, operation: str, actions: Mapping[str, str]
 ) -> GenvxError:
-    """Return the error of genvx for one of boto3. operation: boto3's name, as "run_instances"."""
+    """Return the error of genvx for one of botocore. operation: its name, as "run_instances"."""
     from botocore import exceptions as they
     from botocore.parsers import ResponseParserError
 
@@ -106,7 +121,7 @@ def _answered(error: Any, service: str, operation: str, actions: Mapping[str, st
     code, text = str(said.get("Code", "")), str(said.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     shown = printable(code, 60)
-    if code in _DENIED or (status == 403 and code not in _REFUSED | _EXPIRED | _SKEWED):
+    if code in _DENIED or (status == 403 and code not in _NOT_DENIED):
         found, who = _ACTION.search(text), _WHO.search(text)
         usual = f"{service}:{''.join(word.title() for word in operation.split('_'))}"
         action = found[1] if found else actions.get(operation, usual)
@@ -127,6 +142,15 @@ def _answered(error: Any, service: str, operation: str, actions: Mapping[str, st
     if code in _SKEWED:
         return CloudError(
             f"AWS does not accept this signature; is this clock right? ({shown})", code=shown
+        )
+    if code in _ELSEWHERE:
+        return CloudError(
+            f"the bucket is in another region; write its own as region: ({shown})", code=shown
+        )
+    if code == _ARCHIVED:
+        return CloudError(
+            f"what is there is archived, as in S3 Glacier; restore it there first ({shown})",
+            code=shown,
         )
     if code in _BUSY:
         return CloudError(

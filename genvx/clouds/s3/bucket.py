@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -35,8 +34,6 @@ _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _GONE = {"NoSuchKey", "404"}
 _NO_BUCKET = {"NoSuchBucket", "404"}
 _UNKNOWN = {"NotImplemented", "501"}
-# boto3 reads its data from files when a client is made, and its sessions are no place for threads.
-_making = threading.Lock()
 
 
 class Taken(Exception):
@@ -83,8 +80,7 @@ class Bucket:
         if how.checksum:
             more["request_checksum_calculation"] = how.checksum
             more["response_checksum_validation"] = how.checksum
-        with _making:
-            self._service = account.service("s3", actions=_ACTIONS, **more)
+        self._service = account.service("s3", actions=_ACTIONS, **more)
         self.name = name
         self.root = root.strip("/")
         self.region = account.region

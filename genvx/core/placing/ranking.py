@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from genvx.core.line.queue import left_over
 from genvx.core.placing.placement import fitting_of
-from genvx.core.placing.refusing import refusal_of
 from genvx.core.requests.preference import left
 from genvx.core.requests.requirements import Strategy
 
@@ -36,6 +35,9 @@ def rank(
         world, kept = left_over(snapshot)
         fitting = fitting_of(requirements, world, None, kept)
         if len(fitting) < requirements.gpus:
+            # Imported here: most hosts that are asked have room.
+            from genvx.core.placing.refusing import refusal_of
+
             refusals[name] = refusal_of(requirements, world, None, kept)
         else:
             ranked.append((*_rate(requirements, world, fitting), order, name))

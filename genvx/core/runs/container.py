@@ -1,11 +1,12 @@
 """The container in which the command of a run starts, and the words that start it there.
 
 The words are those of the client of a runtime: podman, docker, or apptainer. The client stays until
-the container ends, passes signals on, and exits with its code.
+the container ends, and exits with its code.
 """
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 from enum import Enum
@@ -252,13 +253,24 @@ def client_variables(
     return found
 
 
-def ending(runtime: Runtime, program: str, name: str) -> Optional[tuple[str, ...]]:
-    """Return the words that end a container at once; None where it ends with its client."""
+def ending(
+    runtime: Runtime, program: str, name: str, grace: float = 0.0
+) -> Optional[tuple[str, ...]]:
+    """Return the words that end a container; None where it ends with its client.
+
+    grace: seconds between SIGTERM and SIGKILL; docker never gives any here.
+    """
     if runtime is Runtime.APPTAINER:
         return None
-    # Podman would wait 10 s for a command that ignores SIGTERM; docker never waits here.
-    at_once = ("--time=0",) if runtime is Runtime.PODMAN else ()
-    return (program, "rm", "--force", *at_once, name)
+    waits = (f"--time={math.ceil(grace)}",) if runtime is Runtime.PODMAN else ()
+    return (program, "rm", "--force", *waits, name)
+
+
+def signalling(program: str, name: str) -> tuple[str, ...]:
+    """Return the words that send SIGTERM to the command of a container; they fail if it is not
+    running.
+    """
+    return (program, "kill", "--signal=TERM", name)
 
 
 def name_of(run: str) -> str:

@@ -78,7 +78,10 @@ class Stay(Operation[None]):
 
     Each is a call of its own, and its reply has its token.
 
-    silence: seconds after which a silent client counts as gone.
+    silence: seconds after which a silent client counts as gone. runs: one of the calls may be a
+    `Run`, which is then the last; the agent says `STALE` instead if a new one would not be what it
+    is.
     """
 
     silence: float
+    runs: bool = False

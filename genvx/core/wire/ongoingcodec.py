@@ -77,5 +77,5 @@ WIRES = (
         ),
         Bare(nothing()),
     ),
-    Wire("stay", Table(Stay, "stay", silence=seconds()), Bare(nothing())),
+    Wire("stay", Table(Stay, "stay", silence=seconds(), runs=flag()), Bare(nothing())),
 )

@@ -20,3 +20,7 @@ PROTOCOL = 2
 # The client of a hold writes this to stdin now and then. A hold with a limit of silence takes a
 # client that writes nothing for gone: sshd may notice a cut network only after hours.
 ALIVE = b"."
+
+# The value of the reply to a run, in place of a grant, by an agent that has stayed for too long:
+# nothing was started, and another agent is to be asked.
+STALE = "stale"

@@ -98,14 +98,18 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
 
     def start_head(self) -> list[list[str]]:
         """`ray start --head`, with ports that the kernel chose."""
-        port, dashboard = free_ports(2)
+        port, dashboard, client = free_ports(3)
         words = ["--head", f"--port={port}", f"--temp-dir={self.scratch.path}"]
+        # It listens on loopback, too, where tunnels lead.
+        has_client = importlib.util.find_spec("grpc") is not None
+        if has_client:
+            words.append(f"--ray-client-server-port={client}")
         # ray[default]: without it Ray refuses to start its page.
         has_dashboard = all(map(importlib.util.find_spec, ("aiohttp_cors", "colorful")))
         words.append(f"--include-dashboard={str(has_dashboard).lower()}")
         if has_dashboard:
             words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-        self.head = {"address": f"{self.address}:{port}"}
+        self.head = {"address": f"{self.address}:{port}", "client": client if has_client else 0}
         self.head["dashboard"] = dashboard if has_dashboard else 0
         return [self._start(words)]
 

@@ -13,11 +13,16 @@ import os
 import socket
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds. Clients and members send a line each BEAT; whoever is silent for longer is gone.
 SILENCE = 60.0
 BEAT = 5.0
+# A peer that does not introduce itself so soon is none.
+GREET_WITHIN = 10.0
 _MOST_LINE = 64 * 1024
 
 
@@ -53,17 +58,28 @@ class Link:
 
 def proof(secret: str, who: str, nonce: str) -> str:
     """What proves that one knows the secret, to whom made the nonce up."""
-    return hmac.new(secret.encode(), f"{who}:{nonce}".encode(), hashlib.sha256).hexdigest()
+    text = f"{who}:{nonce}".encode(errors="replace")
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
 
-def greet(link: Link, secret: str, **hello: Any) -> None:
-    """Introduce ourselves on a new link to node 0; raise OSError unless it is node 0."""
+def same(ours: str, theirs: str) -> bool:
+    """Whether two proofs are equal, in a time that does not tell where they differ."""
+    # As bytes: compare_digest raises for other letters than those of ASCII, which a stranger sent.
+    return hmac.compare_digest(*(each.encode(errors="replace") for each in (ours, theirs)))
+
+
+def greet(link: Link, secret: str, **hello: Any) -> str:
+    """Introduce ourselves on a new link to node 0; return the nonce that we made up for it.
+
+    Raises OSError unless it is node 0.
+    """
     theirs = str(link.read().get("nonce"))
     ours = os.urandom(16).hex()
     link.send(proof=proof(secret, "to-head", theirs), nonce=ours, **hello)
     answer = str(link.read().get("proof"))
-    if not hmac.compare_digest(answer, proof(secret, "from-head", ours)):
+    if not same(answer, proof(secret, "from-head", ours)):
         raise ConnectionError("something else listens there")
+    return ours
 
 
 def welcome(link: Link, secret: str) -> dict[str, Any]:
@@ -71,10 +87,37 @@ def welcome(link: Link, secret: str) -> dict[str, Any]:
     nonce = os.urandom(16).hex()
     link.send(nonce=nonce)
     hello = link.read()
-    if not hmac.compare_digest(str(hello.get("proof")), proof(secret, "to-head", nonce)):
+    if not same(str(hello.get("proof")), proof(secret, "to-head", nonce)):
         raise ConnectionError("it does not know the secret")
     link.send(proof=proof(secret, "from-head", str(hello.get("nonce"))))
     return hello
+
+
+def serve(port: int, secret: str, meet: Callable[[Link, dict[str, Any]], None]) -> None:
+    """Listen as node 0 on a port from now on: `meet` is called, each time in a thread of its own,
+    with the link of who knows the secret and what they say of themselves. Raises OSError.
+    """
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        listener = socket.create_server(("", port), family=family, dualstack_ipv6=both)
+    except OSError as error:
+        raise OSError(f"port {port} cannot be used: {error.strerror}") from None
+
+    def welcomed(sock: socket.socket) -> None:
+        link = Link(sock)
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(GREET_WITHIN)
+            hello = welcome(link, secret)
+            sock.settimeout(SILENCE)
+            meet(link, hello)
+
+    def accept() -> None:
+        while True:
+            sock, _ = listener.accept()
+            threading.Thread(target=welcomed, args=(sock,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
 
 
 def beat(link: Link) -> None:

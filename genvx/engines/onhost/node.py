@@ -25,7 +25,7 @@ import time
 from typing import Any
 
 from genvx.engines.onhost.engines import Dask, Engine, Failure, Ray
-from genvx.engines.onhost.link import SILENCE, Link, beat, greet, welcome
+from genvx.engines.onhost.link import SILENCE, Link, beat, greet, serve
 from genvx.engines.onhost.place import Scratch, devices, own_address
 
 # Seconds. Raylets take 10 s to start on a busy machine; a slow disk makes that minutes.
@@ -35,8 +35,6 @@ JOIN_WITHIN = 60.0
 # How long a cluster goes on without its client, whose connection may have been cut.
 CLIENT_WITHIN = 15.0
 FIRST_CLIENT_WITHIN = 120.0
-# A peer that does not introduce itself so soon is none.
-GREET_WITHIN = 10.0
 # Less than the grace of a run, after which it is killed, too. Ray drains for 5 s.
 _END_WITHIN = 8.0
 _WHO_WAS_FIRST = 1.0
@@ -166,7 +164,7 @@ class Head(Node):
         """Start all, run the command, or wait; return the exit code."""
         address = own_address(os.environ["MASTER_ADDR"], self.rank, None)
         self.engine = self.kind(self.asked, address, self.scratch)
-        threading.Thread(target=self._serve, args=(self._listener(),), daemon=True).start()
+        serve(int(os.environ["MASTER_PORT"]), self.asked["secret"], self._meet)
         for number, command in enumerate(self.engine.start_head()):
             self.start(f"worker {number}" if number else "head", command, self.engine)
         if self.asked["workers"]:
@@ -208,34 +206,11 @@ class Head(Node):
             link.send(over=True)
         super().end()
 
-    def _listener(self) -> socket.socket:
-        port = int(os.environ["MASTER_PORT"])
-        both = socket.has_dualstack_ipv6()
-        family = socket.AF_INET6 if both else socket.AF_INET
-        try:
-            return socket.create_server(("", port), family=family, dualstack_ipv6=both)
-        except OSError as error:
-            raise Failure(f"port {port} cannot be used: {error.strerror}") from None
-
-    def _serve(self, listener: socket.socket) -> None:
-        while True:
-            sock, _ = listener.accept()
-            threading.Thread(target=self._meet, args=(sock,), daemon=True).start()
-
-    def _meet(self, sock: socket.socket) -> None:
-        link = Link(sock)
-        try:
-            sock.settimeout(GREET_WITHIN)
-            hello = welcome(link, self.asked["secret"])
-        except OSError:
-            sock.close()
-            return
-        sock.settimeout(SILENCE)
+    def _meet(self, link: Link, hello: dict[str, Any]) -> None:
         if hello.get("kind") == "client":
             self._attend(link)
         else:
             self._admit(link, hello)
-        sock.close()
 
     def _attend(self, link: Link) -> None:
         self._clients.add(link)

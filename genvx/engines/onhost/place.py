@@ -68,16 +68,20 @@ class Scratch:
     One that a killed node has left is deleted by the next one, which knows it by its free lock.
     """
 
-    def __init__(self, run: str, rank: int) -> None:
+    def __init__(self, run: str, part: int | str) -> None:
         for path in glob.glob("/tmp/gv-*"):
             self._reap(path)
         # Ray's sockets are below it, and their paths have 107 bytes.
-        self.path = f"/tmp/gv-{run}-{rank}"
+        self.path = f"/tmp/gv-{run}-{part}"
         # Under this name only once it is locked: another node that starts would take it for left.
-        new = f"/tmp/.gv-{run}-{rank}"
+        new = f"/tmp/.gv-{run}-{part}"
         os.mkdir(new, 0o700)
         self._lock = self._locked(new)
-        os.rename(new, self.path)
+        try:
+            os.rename(new, self.path)
+        except OSError:
+            os.rmdir(new)
+            raise
 
     def write(self, name: str, text: str) -> str:
         """Write a file that only we can read; return its path."""

@@ -3,6 +3,7 @@
 A program like the loader, executed among its functions by a Python that is new enough. The file of
 an agent is a mark, the sizes of the list and of the modules (4 bytes each), the sha256 of the list,
 the list, and the modules. The list is a marshalled `{name: (is a package, offset, size, sha256)}`.
+A module is its marshalled code, or its text if the host will hardly import it.
 The file appears complete or not at all, however many clients write it at once.
 """
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST = 64 * 1024 * 1024
 _KEPT_SECONDS = 30 * 86400
+# Where a driver of NVIDIA is; the last is that of Windows, below which a Linux runs.
+_DRIVERS = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/nvmap", "/dev/dxg")
 _OURS = re.compile(r"agent-[0-9a-f]{64}\.[A-Za-z0-9._-]+")
 
 
@@ -54,7 +57,9 @@ def compiled(sources: dict[str, Any]) -> bytes:
     listed, modules, at = {}, [], 0
     for module, (package, source) in sorted(sources.items()):
         try:
-            code = compile(source, f"<genvx agent>/{module}", "exec", dont_inherit=True)
+            code = source
+            if is_wanted(module):
+                code = compile(source, f"<genvx agent>/{module}", "exec", dont_inherit=True)
         except SyntaxError:
             continue  # a module for newer Pythons; the library that imports it catches the error
         dumped = marshal.dumps(code)
@@ -64,6 +69,16 @@ def compiled(sources: dict[str, Any]) -> bytes:
     head = marshal.dumps(listed)
     sizes = len(head).to_bytes(4, "big") + at.to_bytes(4, "big")
     return b"".join([magic(), sizes, sha256(head), head, *modules])
+
+
+def is_wanted(module: str) -> bool:
+    """Return whether this host will import a module. The others stay text, which Python compiles if
+    they are imported after all: the largest one is a third of all that is to be compiled.
+    """
+    library = module.partition(".")[0]
+    if library == "tomli":
+        return sys.version_info < (3, 11)  # from then on Python has tomllib
+    return library != "pynvml" or any(map(os.path.exists, _DRIVERS))
 
 
 def leave(place: str, name: str, data: bytes) -> None:

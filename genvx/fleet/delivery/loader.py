@@ -151,7 +151,7 @@ class Modules:
         if sha256(code) != digest:
             os.unlink(self.path)
             sys.exit("genvx: the agent in " + self.path + " was damaged, and is deleted; try again")
-        exec(marshal.loads(code), module.__dict__)
+        exec(marshal.loads(code), module.__dict__)  # code, or the text of a module seldom needed
 
 
 def run(data: bytes, path: str, word: str, call: bytes = b"", token: str = "") -> None:

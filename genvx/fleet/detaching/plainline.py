@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import HostError, InvalidInput
-from genvx.fleet.hosts.hostspec import require_direct
+from genvx.fleet.hosts.direct import require_direct
 from genvx.ssh.config.commandline import arguments
 
 if TYPE_CHECKING:

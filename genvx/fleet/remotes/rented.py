@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import threading
 from typing import TYPE_CHECKING, NoReturn
 
 import paramiko
@@ -33,21 +32,18 @@ INIT_SECONDS = 1800
 _USUAL_KEYS = ("~/.ssh/id_ed25519.pub", "~/.ssh/id_rsa.pub")
 _KINDS = ("ssh-ed25519", "ssh-rsa")
 _LINE = re.compile(r"(?:ssh|ecdsa|sk)-\S+ \S+")
-# boto3 reads its data from files when a client is made, and its sessions are no place for threads.
-_making = threading.Lock()
 
 
 def cloud_of(remote: Remote) -> Cloud:
     """Return the cloud in which the machine of a remote is; nothing is asked yet.
 
     Raises:
-        InvalidInput: boto3 is not installed, or a profile or region makes no sense.
+        InvalidInput: botocore is not installed, or a profile or region makes no sense.
     """
     region, profile, endpoint = (
         remote.text(key) or None for key in ("region", "profile", "endpoint-url")
     )
-    with _making:
-        return Cloud(Account(region, profile, endpoint), remote.name)
+    return Cloud(Account(region, profile, endpoint), remote.name)
 
 
 def running(remote: Remote) -> HostSpec:

@@ -32,12 +32,9 @@ if TYPE_CHECKING:
 
 
 class HostStore:
-    """The runs of a host, here or over SSH, as a store.
+    """The runs of a host as a store. take: has a run of elsewhere there."""
 
-    take: has a run of elsewhere there; None where nothing can come, as over SSH.
-    """
-
-    def __init__(self, host: Any, take: Callable[..., Put] | None = None) -> None:
+    def __init__(self, host: Any, take: Callable[..., Put]) -> None:
         self.name: str = host.name
         self._host = host
         self._take = take
@@ -62,8 +59,6 @@ class HostStore:
         only_say: bool = False,
     ) -> Put:
         """Keep a run; see Store.put."""
-        if self._take is None:
-            raise InvalidInput(f"{self.name} keeps runs of its own only")
         return self._take(content, sent, only_say=only_say)
 
     def get(

@@ -12,7 +12,7 @@ from genvx.core.runs.runstate import Held
 from genvx.core.wire.runoperations import LogEnd, WatchRun
 from genvx.errors import GenvxError, HostError, HostUnreachable, InvalidInput
 from genvx.fleet.detaching import runs
-from genvx.fleet.hosts.hostspec import require_direct
+from genvx.fleet.hosts.direct import require_direct
 from genvx.fleet.tunnels.carrier import Carrier, forbidden
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.forwarding import PROHIBITED

@@ -17,8 +17,9 @@ PLACES = (
 )
 
 
-def load() -> None:
-    """Load the library from a place that the dynamic loader does not search.
+def load() -> bool:
+    """Load the library, also from places that the dynamic loader does not search; return whether
+    there is one.
 
     pynvml asks for it by name, and then gets the one that is loaded already.
     """
@@ -27,6 +28,7 @@ def load() -> None:
     for path in (_LIBRARY, *(f"{place}/{_LIBRARY}" for place in PLACES)):
         try:
             CDLL(path)
-            return
+            return True
         except OSError:
             continue  # missing, or not loadable
+    return False

@@ -23,6 +23,7 @@ from genvx.local.devices.sensors import read_sensors
 
 # NVML samples the processes at least once a second; older samples are of what has ended.
 _RECENT_US = 2_000_000
+_NO_DRIVER = "no NVIDIA driver on this host"
 
 
 def report(
@@ -47,6 +48,10 @@ def report(
         while data:
             data = data[os.write(descriptor, data) :]
 
+    # Before pynvml, which takes longer to import than all else here, and is of no use without.
+    if not driverlibrary.load():
+        tell({"error": _NO_DRIVER})
+        return
     try:
         import pynvml
     except ImportError:
@@ -62,7 +67,6 @@ def report(
             }
         )
         return
-    driverlibrary.load()
     _Reporter(pynvml, tell, sensors=sensors).report(answered, blamed, only)
 
 
@@ -164,7 +168,7 @@ class _Reporter:
         nvml = self._nvml
         code = getattr(error, "value", None)
         if code in (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED):
-            return "no NVIDIA driver on this host"
+            return _NO_DRIVER
         # As after an upgrade of the driver: the library on disk is new, the module in the kernel is
         # the old one until it is reloaded.
         if code == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:

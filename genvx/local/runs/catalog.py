@@ -194,8 +194,12 @@ class RunCatalog:
             # Imported here: only a stop needs it.
             from genvx.local.running.release import release
 
+            grace = 0.0 if force else request.grace
+            if run.spec.container is not None:
+                from genvx.local.runs.container import end_unsupervised
+
+                end_unsupervised(self._host, run.spec, grace)
             with suppress(UnknownEnvironment):
-                grace = 0.0 if force else request.grace
                 line = run_over(run.label_or_id, f"stopped ({request.why.value})", 0.0)
                 release(self._host.store, run.id, state.uid, kill=True, grace=grace, line=line)
         return run

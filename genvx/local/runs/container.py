@@ -11,9 +11,10 @@ import errno
 import os
 import re
 import shutil
+import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs import container as words
 from genvx.core.runs.container import Inside, Mount, Runtime
@@ -37,6 +38,8 @@ _SOON = 0.1
 _AGAIN = 2.0
 # Seconds that what a runtime does after the end of a container has.
 _TIDY = 5.0
+# Seconds that a runtime has on top of the grace of a command.
+_ANSWER = 30.0
 _ID = re.compile(r"[0-9a-f]{12,64}")
 # Where a run's command has its home: what it stores there would be lost with the container.
 _HOME = "home"
@@ -69,12 +72,23 @@ def require(host: Machine, spec: RunSpec) -> None:
     code, text = ask(words.listing(found.program, os.getuid()), host.environ, time.sleep)
     if code:
         raise InvalidInput(f"{found.runtime.value} does not answer on this host: {last_line(text)}")
-    if found.runtime is Runtime.DOCKER:
-        # Its daemon may not run, or may not be for this user. Nothing would say later whether a
-        # container has ended.
-        code, text = ask(words.listing(found.program, os.getuid()), host.environ, time.sleep)
-        if code:
-            raise InvalidInput(f"docker does not answer on this host: {last_line(text)}")
+
+
+def end_unsupervised(host: Machine, spec: RunSpec, grace: float) -> None:
+    """End the container of a run whose supervisor was killed, if it has one.
+
+    Signals to all that holds the lease would do as well, but for what removes the container from
+    the runtime's list: that has the lease, too.
+    """
+    assert spec.container is not None, "only of a run with a container"
+    try:
+        found = find(spec.container.runtime, host.environ)
+    except InvalidInput:
+        return
+    ending = words.ending(found.runtime, found.program, words.name_of(name_in(spec)), grace)
+    if ending is not None:
+        # If it fails, whoever asked goes on with signals.
+        ask(ending, host.environ, time.sleep, most=grace + _ANSWER)
 
 
 def mounts_of(container: Container, environ: Mapping[str, str]) -> tuple[Mount, ...]:
@@ -118,9 +132,27 @@ class RunContainer:
         return self._runtime is Runtime.PODMAN
 
     @property
-    def passes_signals(self) -> bool:
-        """Whether the client passes SIGTERM on, so that nobody else is to send it."""
+    def has_client(self) -> bool:
+        """Whether the command is below a client of a runtime, which alone can send it SIGTERM."""
         return self._runtime is not Runtime.APPTAINER
+
+    def terminate(self, client: int, sleep: Callable[[float], None]) -> bool:
+        """Send SIGTERM to the command; return whether that is done. To be called again until it is:
+        the container may be about to start.
+
+        Not by a signal to its client: that passes signals on only from some moment after the
+        command has started. Before it, it dies of them, and leaves the container behind.
+        """
+        code, _ = ask(words.signalling(self._program, self.name), self._environ, sleep)
+        if not code:
+            return True
+        if self._look(sleep)[0] is not False:
+            return False
+        # It is not made yet, as while its image is pulled. The client is our child, not collected
+        # yet, or has ended: the pid is no other process's.
+        with suppress(ProcessLookupError):
+            os.kill(client, signal.SIGTERM)
+        return True
 
     def before(self) -> None:
         """Start what the runtime keeps for later containers. To be called before we are a
@@ -184,11 +216,10 @@ class RunContainer:
             return
         told = False
         while hold.is_published():
-            code, text = ask(words.named(self._program, self.name), self._environ, sleep)
-            # Warnings come along.
-            if not code and not any(map(_ID.fullmatch, text.split())):
+            is_there, text = self._look(sleep)
+            if is_there is False:
                 break
-            if not code:
+            if is_there:
                 code, text = ask(ending, self._environ, sleep)
                 if not code:
                     continue
@@ -207,3 +238,9 @@ class RunContainer:
         while below.pids() and time.monotonic() < tidied:
             sleep(_SOON)
             below.discard()
+
+    def _look(self, sleep: Callable[[float], None]) -> tuple[Optional[bool], str]:
+        """Whether the container is in the runtime's list, None if it does not say; its answer."""
+        code, text = ask(words.named(self._program, self.name), self._environ, sleep)
+        # Warnings come along.
+        return (None if code else any(map(_ID.fullmatch, text.split()))), text

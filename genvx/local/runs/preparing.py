@@ -112,12 +112,15 @@ class Preparation:
             return {}
         return self._python.variables(path)
 
-    def passes(self, pid: int) -> Optional[int]:
-        """The process that passes SIGTERM on to all others; None if they are to get it themselves.
+    def terminates(self, pid: int, sleep: Callable[[float], None]) -> Optional[Callable[[], bool]]:
+        """What sends the command SIGTERM; None if all that is below us is to get it.
 
         pid: of what was started.
         """
-        return pid if self.container is not None and self.container.passes_signals else None
+        container = self.container
+        if container is None or not container.has_client:
+            return None
+        return lambda: container.terminate(pid, sleep)
 
     def end(
         self,

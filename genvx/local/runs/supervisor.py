@@ -296,7 +296,7 @@ class Supervisor:
         self._write(running)
         self._accept(running)
         status: Optional[int] = None
-        end = TreeEnd(self._below, self._output.say, self._preparation.passes(pid))
+        end = TreeEnd(self._below, self._output.say, self._preparation.terminates(pid, self._sleep))
         while status is None:
             status = self._below.reap(pid, meter)
             if status is not None:

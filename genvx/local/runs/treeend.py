@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.runstate import StopReason
@@ -26,15 +25,19 @@ STUCK = 5.0
 class TreeEnd:
     """Ends the processes of one attempt of a run, by one request or after the command's own end.
 
-    say: appends a line to the log. passes: the only process that gets SIGTERM, because it passes
-    that on to the others; None has all of them get it.
+    say: appends a line to the log. terminate: sends SIGTERM to those that are to get it, and
+    returns whether that is done, else it is called again; None has all of them get it.
     """
 
     def __init__(
-        self, below: Below, say: Callable[[str], None], passes: Optional[int] = None
+        self,
+        below: Below,
+        say: Callable[[str], None],
+        terminate: Optional[Callable[[], bool]] = None,
     ) -> None:
         self._below = below
-        self._passes = passes
+        self._terminate = terminate
+        self._terminated = True
         self._say = say
         self._kill_at: Optional[float] = None
 
@@ -45,6 +48,8 @@ class TreeEnd:
         if self._kill_at is None:
             self._say(f"stopped ({request.why.value})")
             self._ask(request)
+        elif not self._terminated and self._terminate is not None:
+            self._terminated = self._terminate()
         self._kill_in_time()
 
     def leftovers(
@@ -55,6 +60,7 @@ class TreeEnd:
         stop: Optional[StopRequest],
     ) -> None:
         """End what the command has left behind; return once nothing of it is left."""
+        self._terminate = None  # that was for the command, which is over
         self._below.reap(0, meter)
         if self._below.is_empty():
             return
@@ -77,12 +83,10 @@ class TreeEnd:
     def _ask(self, request: StopRequest) -> None:
         self._kill_at = time.monotonic() + (0.0 if request.force else request.grace)
         if not request.force:
-            if self._passes is None:
+            if self._terminate is None:
                 self._below.signal(signal.SIGTERM)
             else:
-                # It is our child, not collected yet, or has ended: the pid is no other process's.
-                with suppress(ProcessLookupError):
-                    os.kill(self._passes, signal.SIGTERM)
+                self._terminated = self._terminate()
             # A stopped process handles SIGTERM only after it is continued.
             self._below.signal(signal.SIGCONT)
 

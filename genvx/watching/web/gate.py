@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from genvx.watching.ourname import is_of_this_machine
-from genvx.watching.web.asking import is_json, is_own_page
+from genvx.watching.web.asking import discard, is_json, is_own_page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,7 +71,8 @@ class Gate:
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if scope["method"] not in ("GET", "HEAD"):
-            headers.append((b"connection", b"close"))  # its body is not read
+            await discard(receive)
+            headers.append((b"connection", b"close"))  # not all of it may have been read
         await guarded({"type": "http.response.start", "status": status, "headers": headers})
         await guarded({"type": "http.response.body", "body": f"{why}\n".encode()})
 

@@ -14,7 +14,7 @@ from genvx.fleet.delivery.bootstrap import agent_command
 from genvx.fleet.hosts.hostfile import parse
 from tests.capabilities import old_pythons
 from tests.conftest import run_genvx
-from tests.helpers import until
+from tests.helpers import end_all_of, until
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def runs(state, short_tmp, monkeypatch):
     place = short_tmp / "runs"
     monkeypatch.setenv("GENVX_RUNS_DIR", str(place))
     yield place
-    run_genvx("runs", "stop", "--force", *(os.listdir(place) if place.exists() else ["none"]))
+    end_all_of(short_tmp)
 
 
 def test_a_run_in_a_terminal_is_watched_as_a_file_without_what_was_written_over(runs):

@@ -177,12 +177,18 @@ dist.destroy_process_group()
 
 @pytest.mark.needs("torch")
 @pytest.mark.timeout(240)
-def test_torchrun_finds_its_nodes_and_all_reduces(fleet, tmp_path):
+@pytest.mark.parametrize("launcher", [False, True])
+def test_torchrun_finds_its_nodes_and_all_reduces(fleet, tmp_path, launcher):
     """Four processes on two hosts; no argument of torchrun says so."""
     program = tmp_path / "reduce.py"
     program.write_text(ALL_REDUCE)
-    torchrun = os.path.join(os.path.dirname(sys.executable), "torchrun")
-    answer = run("--", torchrun, str(program))
+    here = os.path.dirname(sys.executable)
+    if launcher:
+        python = ("-d", "-w", "--python", os.path.dirname(here))
+        answer = run(*python, "--launcher", "torchrun", "--", str(program))
+    else:
+        answer = run("--", f"{here}/torchrun", str(program))
     assert answer.returncode == 0, answer.stderr
-    lines = sorted(line.split(" | ")[1] for line in answer.stdout.splitlines())
-    assert lines == [f"rank {rank} of 4: 10" for rank in range(4)]
+    lines = [line.rpartition(" | ")[2] for line in answer.stdout.splitlines()]
+    found = sorted(line for line in lines if line.startswith("rank"))
+    assert found == [f"rank {rank} of 4: 10" for rank in range(4)]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
+from tests.helpers import end_all_of
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def runs(state, short_tmp, monkeypatch):
     """Starts runs of this machine; none lives on behind the test."""
     monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
     yield lambda *words: acts(run_genvx("run", "-d", "--json", *words))[0]["id"]
-    run_genvx("runs", "stop", "--all", "--force")
+    end_all_of(short_tmp)
 
 
 def acts(answer, code=0):

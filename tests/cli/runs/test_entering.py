@@ -12,7 +12,7 @@ import pytest
 from genvx.sandbox import processes
 from tests.capabilities import old_pythons
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, alive, held_on_hosts, until
+from tests.helpers import Terminal, alive, held_on_hosts, states_on_hosts, until
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
@@ -145,7 +145,7 @@ def test_who_is_inside_ends_with_their_client_or_their_parent(run):
 
 def test_a_held_run_is_entered_and_one_that_is_over_says_how_it_ended(sandbox):
     run = Entrance(sandbox, "--hold", "1h", command=("sh", "-c", "exit 7"))
-    until(lambda: "held" in run_genvx("remote", "runs").stdout, "it is held")
+    until(lambda: states_on_hosts(run.id) == ["held"], "it is held")
     assert run.run("printenv", "GENVX_RUN_ID").stdout == f"{run.id}\n"
     run.stop()
     done = run.run("true")

@@ -14,21 +14,27 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.runs.runstate import is_over
 from genvx.local import processes
 from tests.cli.runs.test_runs import end_sessions, rows
 from tests.conftest import run_genvx
-from tests.helpers import genvx_argv, genvx_env, held_on_hosts, start_genvx, until
+from tests.helpers import (
+    genvx_argv,
+    genvx_env,
+    held_on_hosts,
+    runs_on_hosts,
+    start_genvx,
+    states_on_hosts,
+    until,
+)
 
 pytestmark = pytest.mark.needs("openssh")
 
 
 @pytest.fixture
 def hosts(make_sandbox):
-    """Two hosts with two GPUs each; none of their runs lives on behind the test."""
-    sandbox = make_sandbox("2", "2")
-    yield sandbox
-    for run in {row[1] for row in rows("remote")}:
-        run_genvx("remote", "runs", "stop", "--force", run)
+    """Two hosts with two GPUs each."""
+    return make_sandbox("2", "2")
 
 
 def detached(*words):
@@ -37,18 +43,11 @@ def detached(*words):
     return answer.stdout.strip()
 
 
-def parts(run):
-    """The run as each host shows it, by rank."""
+def parts():
+    """The parts of runs as their hosts show them, by rank."""
     shown = run_genvx("remote", "runs", "--json")
-    found = [
-        each for host in json.loads(shown.stdout)["hosts"] for each in host["runs"]
-        if each["id"] == run
-    ]  # fmt: skip
+    found = [each for host in json.loads(shown.stdout)["hosts"] for each in host["runs"]]
     return sorted(found, key=lambda each: each["part"]["rank"])
-
-
-def states(run):
-    return [part["state"] for part in parts(run)]
 
 
 def supervisors(run):
@@ -80,7 +79,7 @@ def test_a_detached_gang_is_one_row_and_one_run(hosts):
         f"gpu-server-2 | 1/2 {nodes}",
     ]
     assert watched.returncode == 0
-    until(lambda: states(run) == ["completed"] * 2)
+    until(lambda: states_on_hosts(run) == ["completed"] * 2)
     ((host, identifier, name, state, gpus, _, _, code),) = rows("remote")
     assert (host, identifier, name) == ("gpu-server-1 +1", run, "train")
     assert (state, gpus, code) == ("completed", "4", "0")
@@ -99,7 +98,7 @@ def test_a_detached_gang_is_one_row_and_one_run(hosts):
 
 def test_who_watches_a_gang_leaves_it_where_the_output_cannot_be_written_or_is_not_read(hosts):
     run = detached("--", "sh", "-c", "echo a; exec sleep 60")
-    until(lambda: states(run) == ["running"] * 2)
+    until(lambda: states_on_hosts(run) == ["running"] * 2)
     watch = genvx_argv("remote", "watch", run)
     with open("/dev/full", "w") as full:
         answer = subprocess.run(
@@ -116,7 +115,7 @@ def test_who_watches_a_gang_leaves_it_where_the_output_cannot_be_written_or_is_n
     finally:
         os.close(writer)
     assert (answer.returncode, answer.stderr) == (0, b"")
-    assert states(run) == ["running"] * 2
+    assert states_on_hosts(run) == ["running"] * 2
 
 
 def test_the_first_failure_ends_all_when_client_and_sessions_were_killed(hosts, short_tmp):
@@ -130,10 +129,10 @@ def test_the_first_failure_ends_all_when_client_and_sessions_were_killed(hosts, 
     os.killpg(client.pid, signal.SIGKILL)
     client.communicate()
     end_sessions(hosts)
-    assert states(run) == ["running"] * 2
+    assert states_on_hosts(run) == ["running"] * 2
     go.touch()
-    until(lambda: states(run) == ["stopped", "failed"])
-    assert [part["reason"] for part in parts(run)] == ["gang", None]
+    until(lambda: states_on_hosts(run) == ["stopped", "failed"])
+    assert [part["reason"] for part in parts()] == ["gang", None]
     ((_, _, _, state, _, _, _, code),) = rows("remote")
     assert (state, code) == ("failed", "7")
     # The part that failed decides what the row says, also when a host was asked for others.
@@ -158,7 +157,7 @@ def test_when_a_supervisor_is_killed_the_other_parts_end(hosts):
         "node 0 (gpu-server-1) is not connected any more",
     )
     until(lambda: said in log.read_text(), patience=60)
-    until(lambda: states(run)[1] == "stopped")
+    until(lambda: states_on_hosts(run)[1] == "stopped")
     row = rows("remote")[0]
     assert row[3] == "running?", row  # its command is still there, and shown
     assert run_genvx("remote", "runs", "stop", run).returncode == 0
@@ -184,7 +183,7 @@ def test_parts_that_cannot_reach_node_0_say_so_and_run_alone(hosts):
     )
     run = answer.stdout.strip()
     assert "gpu-server-2 cannot connect to gpu-server-1 (224.0.0.1)" in answer.stderr
-    until(lambda: states(run) == ["failed", "running"])
+    until(lambda: states_on_hosts(run) == ["failed", "running"])
     log = (directories(hosts, run)[1] / "log").read_text()
     assert "genvx: cannot reach node 0 at 224.0.0.1" in log
     assert "node 1 (gpu-server-2) is not connected" in (
@@ -256,10 +255,13 @@ def test_a_client_that_is_killed_before_the_word_to_start_leaves_nothing_that_ru
         assert client.communicate(timeout=60)[1] == b""
         assert client.returncode == -signal.SIGKILL
     # Of the first nothing was accepted.
-    until(lambda: [row[3] for row in rows("remote")] == ["failed"] * 3)
-    for row in rows("remote"):
-        assert all(part["reason"].startswith("never started: ") for part in parts(row[1]))
-        until(lambda run=row[1]: supervisors(run) == [])
+    accepted = {run.id for _, run in runs_on_hosts()}
+    until(lambda: all(is_over(run.state) for _, run in runs_on_hosts()))
+    assert [row[3] for row in rows("remote")] == ["failed"] * 3
+    assert len(accepted) == 3
+    assert all(part["reason"].startswith("never started: ") for part in parts())
+    for run in accepted:
+        until(lambda run=run: supervisors(run) == [])
     until(lambda: held_on_hosts() == [])
     assert not ran.exists()
 
@@ -271,7 +273,7 @@ def test_ctrl_c_before_the_word_to_start_leaves_nothing_at_all(hosts, short_tmp,
     client = dying_client(signal.SIGINT, kind, host, "before", "--", "touch", str(ran))
     client.communicate(timeout=60)
     assert client.returncode == 130
-    until(lambda: rows("remote") == [])
+    until(lambda: runs_on_hosts() == [])
     until(lambda: held_on_hosts() == [])
     assert not ran.exists()
 
@@ -293,7 +295,7 @@ def test_once_node_0_has_the_word_to_start_all_start_without_the_client(hosts):
     )
     client.communicate(timeout=60)
     (row,) = rows("remote")
-    until(lambda: states(row[1]) == ["running"] * 2)
+    until(lambda: states_on_hosts(row[1]) == ["running"] * 2)
 
 
 def test_of_the_terminals_of_all_parts_one_is_viewed(hosts, view):

@@ -4,6 +4,7 @@ never starts twice, also when the client is killed in between.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -12,39 +13,61 @@ import threading
 
 import pytest
 
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from tests.cli.runs.test_acting_json import acts
 from tests.cli.runs.test_runs import end_sessions, rows, started
 from tests.conftest import run_genvx
-from tests.helpers import PATIENCE, start_genvx, until
+from tests.helpers import (
+    PATIENCE,
+    end_all_of,
+    itself,
+    runs_on_hosts,
+    start_genvx,
+    states_on_hosts,
+    until,
+)
 
 pytestmark = pytest.mark.needs("openssh")
 
 
 @pytest.fixture
 def hosts(make_sandbox):
-    """Two hosts with a GPU each; none of their runs lives on behind the test."""
-    yield make_sandbox("1", "1")
-    run_genvx("remote", "runs", "stop", "--all", "--force")
+    """Two hosts with a GPU each."""
+    return make_sandbox("1", "1")
 
 
 @pytest.fixture
 def busy(hosts):
-    """Stops the run that has the GPU of a host."""
-    blockers = [started("-g", "1", "--", "sleep", "1000", remote=True) for _ in range(2)]
-    by_host = {row[0]: row[1] for row in rows("remote") if row[1] in blockers}
-    assert len(by_host) == 2
-    return lambda host: run_genvx("remote", "runs", "stop", "--force", by_host[host])
+    """Both GPUs are taken; to call it with the name of a host frees that of this host."""
+    with contextlib.ExitStack() as taken:
+        yield taken_on(hosts, taken)
+
+
+def taken_on(hosts, taken):
+    """Take the GPUs of hosts; return what frees that of a host."""
+    held = {
+        host.name: taken.enter_context(itself(host).acquire(Ask(Requirements(1))))
+        for host in hosts.hosts
+    }
+    return lambda host: held[host].release()
+
+
+def places_of(run):
+    return [host for host, each in runs_on_hosts() if each.id == run]
 
 
 def waiting(*words):
     """A run that waits; its id, its host, and the other host."""
     run = started("-g", "1", "--wait", *words, remote=True)
-    host = next(row[0] for row in rows("remote") if row[1] == run)
+    (host,) = places_of(run)
     return run, host, "gpu-server-1" if host == "gpu-server-2" else "gpu-server-2"
 
 
 def state_of(run):
-    return next((row[3] for row in rows("remote") if row[1] == run), None)
+    """Its state on the host on which it lives; the other one may know that it was moved."""
+    found = states_on_hosts(run)
+    return next((state for state in found if state != "stopped"), *found[:1])
 
 
 def test_a_waiting_run_moves_with_its_id_its_name_and_its_tags_and_leaves_nothing(busy):
@@ -109,14 +132,14 @@ def test_a_run_stays_where_that_was_chosen(busy, words):
     busy(source)  # it starts there, and was not moved
     _, said = watching.communicate(timeout=PATIENCE)
     assert (watching.returncode, "moves" in said) == (0, False)
-    assert [row[0] for row in rows("remote") if row[1] == run] == [source]
+    assert places_of(run) == [source]
 
 
 def test_a_run_is_started_anew_with_all_that_was_asked(hosts):
     words = ("--env", "A=b", "--run-tag", "t", "-n", "x", "--", "sh", "-c", 'echo "$A"; exit 3')
     first = started("-g", "1", *words, remote=True)
     assert run_genvx("remote", "watch", first).returncode == 3
-    host = next(row[0] for row in rows("remote") if row[1] == first)
+    (host,) = places_of(first)
     answer = run_genvx("remote", "runs", "restart", first)
     second = answer.stdout.strip()
     assert second != first
@@ -182,41 +205,44 @@ _TRIES = int(os.environ.get("GENVX_TEST_TRIES", "3"))
 
 @pytest.mark.timeout(90 * max(_TRIES, 3))
 def test_a_client_that_is_killed_while_a_run_moves_starts_it_once_at_most(hosts, short_tmp):
-    tries = _TRIES
-    chance = random.Random(tries)
-    for number in range(tries):
-        for _ in range(2):
-            started("-g", "1", "-n", "blocker", "--", "sleep", "1000", remote=True)
-        file = short_tmp / f"started{number}"
-        run, _, target = waiting("--", "sh", "-c", f"echo x >> {file}; exec sleep 1000")
-        blocker = next(r[1] for r in rows("remote") if r[0] == target and r[3] == "running")
-        run_genvx("remote", "runs", "stop", "--force", blocker)
-        client = start_genvx("remote", "runs", "move", run)
-        threading.Event().wait(chance.uniform(0.1, 1.5))
-        os.killpg(client.pid, signal.SIGKILL)
-        client.communicate()
-        # A host that was asked goes on without the client, for as long as a supervisor decides.
-        until(lambda r=run: state_of(r) in ("waiting", "running", "stopped"))
-        if state_of(run) == "running":
-            until(file.exists)
-        elif state_of(run) == "stopped":
-            again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
-            # As long as it may be on its way it is not started anew.
-            assert "on its way" in again.stderr or "is running" in again.stderr, again
-            # That takes a minute, which is not spent each time.
-            if number % 10 != 9 and "on its way" in again.stderr:
-                run_genvx("remote", "runs", "stop", "--all", "--force")
-                continue
-            until(lambda r=run, t=target: _is_started_anew(r, t), patience=120)
-            until(file.exists)
-        else:
-            if run_genvx("remote", "runs", "move", run).returncode != 0:
-                # The host had been asked, and decided only now.
-                until(lambda r=run: state_of(r) == "stopped")
-                assert not file.exists()
-                run_genvx("remote", "runs", "stop", "--all", "--force")
-                continue
-            until(file.exists)
-        assert file.read_text() == "x\n"
-        run_genvx("remote", "runs", "stop", "--all", "--force")
-        assert file.read_text() == "x\n"
+    chance = random.Random(_TRIES)
+    for number in range(_TRIES):
+        with contextlib.ExitStack() as taken:
+            # A minute is not spent each time.
+            patient = number % 10 == 9
+            file = short_tmp / f"started{number}"
+            _kill_a_client(taken_on(hosts, taken), file, chance.uniform(0.1, 1.5), patient)
+        end_all_of(hosts.directory)
+
+
+def _kill_a_client(free, file, after, patient):
+    """Kill the client that moves a run after so many seconds; the run says in the file each time
+    that it starts. patient: whether we wait until the run may be started anew.
+    """
+    run, _, target = waiting("--", "sh", "-c", f"echo x >> {file}; exec sleep 1000")
+    free(target)
+    client = start_genvx("remote", "runs", "move", run)
+    threading.Event().wait(after)
+    os.killpg(client.pid, signal.SIGKILL)
+    client.communicate()
+    # A host that was asked goes on without the client, for as long as a supervisor decides.
+    until(lambda: state_of(run) in ("waiting", "running", "stopped"))
+    if state_of(run) == "running":
+        until(file.exists)
+    elif state_of(run) == "stopped":
+        again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
+        # As long as it may be on its way it is not started anew.
+        assert "on its way" in again.stderr or "is running" in again.stderr, again
+        if not patient and "on its way" in again.stderr:
+            return
+        until(lambda: _is_started_anew(run, target), patience=120)
+        until(file.exists)
+    else:
+        if run_genvx("remote", "runs", "move", run).returncode != 0:
+            # The host had been asked, and decided only now.
+            until(lambda: state_of(run) == "stopped")
+            assert not file.exists()
+            return
+        until(file.exists)
+    assert [state for state in states_on_hosts(run) if state != "stopped"] == ["running"]
+    assert file.read_text() == "x\n"

@@ -15,7 +15,7 @@ from genvx.fleet.hosts.hostfile import load
 from genvx.local.host import LocalHost
 from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
-from tests.helpers import start_genvx, until
+from tests.helpers import log_on_hosts, start_genvx, states_on_hosts, until
 from tests.local.trees.trees import plant, seen
 
 pytestmark = pytest.mark.needs("openssh")
@@ -82,7 +82,7 @@ def test_a_copy_that_was_killed_goes_on_and_a_run_that_is_alive_gives_what_it_ha
 ):
     script = "for n in $(seq 200); do head -c 300000 /dev/urandom >$n; done; echo made; sleep 1000"
     run = run_genvx("remote", "run", "-d", "--", "sh", "-c", script).stdout.strip()
-    until(lambda: run_genvx("remote", "logs", run).stdout == "made\n", "it is made")
+    until(lambda: log_on_hosts(run) == "made\n", "it is made")
     here = short_tmp / "here"
     client = start_genvx("remote", "pull", run, str(here))
 
@@ -135,7 +135,7 @@ def test_a_copy_is_shown_with_its_host_and_never_taken_for_a_run_of_this_machine
         f"mkfifo go; {script}",
     )
     run, home = begun.stdout.strip(), sandbox.hosts[0].home
-    until(lambda: run_genvx("remote", "logs", run).stdout == "1\n", "it has begun")
+    until(lambda: log_on_hosts(run) == "1\n", "it has begun")
     first = pull(run, cwd=short_tmp)
     assert first.stdout.endswith(f" from gpu-server-1 into {mine / run}\n"), first.stderr
     assert "running (gpu-server-1)" in run_genvx("runs").stdout
@@ -157,7 +157,7 @@ def test_a_copy_is_shown_with_its_host_and_never_taken_for_a_run_of_this_machine
     # It ends there, and a refresh says so here.
     (found,) = Path(home).glob(f".local/share/genvx/runs/{run}/work/go")
     found.write_text("go\n")
-    until(lambda: "failed" in run_genvx("remote", "runs").stdout, "it is over")
+    until(lambda: states_on_hosts(run) == ["failed"], "it is over")
     assert "running (gpu-server-1)" in run_genvx("runs").stdout
     refreshed = run_genvx("runs", "--refresh")
     assert (refreshed.returncode, "failed (gpu-server-1)" in refreshed.stdout) == (0, True)

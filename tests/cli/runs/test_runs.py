@@ -14,7 +14,15 @@ import pytest
 
 from genvx.local.runs import tree
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    end_all_of,
+    genvx_argv,
+    genvx_env,
+    start_genvx,
+    states_on_hosts,
+    until,
+)
 
 ID = re.compile(r"[0-9a-f]{8}\n")
 
@@ -25,16 +33,13 @@ def runs(state, short_tmp, monkeypatch):
     place = short_tmp / "runs"
     monkeypatch.setenv("GENVX_RUNS_DIR", str(place))
     yield place
-    run_genvx("runs", "stop", "--force", *(os.listdir(place) if place.exists() else ["none"]))
+    end_all_of(short_tmp)
 
 
 @pytest.fixture
 def hosts(sandbox):
-    """Two hosts over SSH; none of their runs lives on behind the test."""
-    yield sandbox
-    listed = run_genvx("remote", "runs", "--csv", "--no-header").stdout
-    for line in listed.splitlines():
-        run_genvx("remote", "runs", "stop", "--force", line.split(",")[1])
+    """Two hosts over SSH."""
+    return sandbox
 
 
 def started(*words, remote=False):
@@ -302,8 +307,8 @@ def test_remotely_a_run_waits_where_it_may_start_soonest_and_is_stopped_there(ho
     assert by_id[waits][::3] == ["gpu-server-2", "waiting", ""]
     stopped = run_genvx("remote", "runs", "stop", two)
     assert stopped.stdout == f"Stopped run {two} on gpu-server-2\n"
-    until(lambda: {row[1]: row[3] for row in rows("remote")}[waits] == "completed")
-    assert {row[1]: row[3] for row in rows("remote")}[one] == "running"
+    until(lambda: states_on_hosts(waits) == ["completed"])
+    assert states_on_hosts(one) == ["running"]
 
 
 @pytest.mark.needs("openssh")

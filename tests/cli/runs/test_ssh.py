@@ -16,11 +16,13 @@ from tests.doors import door
 from tests.helpers import (
     PATIENCE,
     Terminal,
+    end_all_of,
     genvx_argv,
     genvx_env,
     held_on_hosts,
     start_genvx,
     start_up,
+    states_on_hosts,
     until,
 )
 
@@ -35,7 +37,7 @@ SLEEP = ("--", "sleep", "1000")
 def _no_runs_left(short_tmp, monkeypatch):
     monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
     yield
-    run_genvx("runs", "stop", "--all", "--force")
+    end_all_of(short_tmp)
 
 
 def started(*words, remote=True):
@@ -46,8 +48,7 @@ def started(*words, remote=True):
 
 @pytest.fixture
 def hosts(sandbox):
-    yield sandbox
-    run_genvx("remote", "runs", "stop", "--all", "--force")
+    return sandbox
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_command_has_our_streams_and_a_terminal_only_if_we_have_one(run):
 
 def test_what_cannot_be_entered_is_one_line_that_says_why(hosts):
     held = started("-g", "1", "-n", "first", "--hold", "1h", "--", "sh", "-c", "exit 7")
-    until(lambda: "held" in run_genvx("remote", "runs").stdout, "it is held")
+    until(lambda: states_on_hosts(held) == ["held"], "it is held")
     assert run_genvx("remote", "ssh", "-q", held, "--", "printenv", "GENVX_RUN_ID").stdout == (
         f"{held}\n"
     )

@@ -221,7 +221,7 @@ ASKED = [
     ongoing.RunInTurn("abcd", JOB, 8.5),
     ongoing.ServeSSH("abcd", "ssh-ed25519 AAAA", True),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
-    ongoing.Stay(600.0),
+    ongoing.Stay(600.0, runs=True),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
     runoperations.DecideRun("abcd", True),

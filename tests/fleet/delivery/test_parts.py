@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import ast
 import json
+import marshal
+from importlib.util import module_from_spec
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
 from genvx.fleet import caller
 from genvx.fleet.delivery import pack, parts
+from genvx.fleet.delivery.installer import compiled
+from genvx.fleet.delivery.loader import Modules
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import parse
 from genvx.local.questions import ANSWERS
@@ -66,7 +71,22 @@ def test_the_first_part_has_whatever_a_question_may_import():
     assert found - first.keys() == set()
     # It is small because what no question imports is not in it.
     spare = first.keys() - found - {"genvx.partial"}
-    assert sum(len(first[name][1]) for name in spare) < 120_000, sorted(spare)
+    assert sum(len(first[name][1]) for name in spare) < 40_000, sorted(spare)
+
+
+def test_what_a_host_will_hardly_import_is_not_compiled_there_and_can_still_be_imported():
+    # From Python 3.11 on, tomllib is there in place of tomli.
+    modules = Modules(compiled({"genvx.some": (False, "one = 1"), "tomli": (True, "two = 2")}), "")
+    kept = {}
+    for name in ("genvx.some", "tomli"):
+        module = module_from_spec(modules.find_spec(name))
+        modules.exec_module(module)
+        _, at, size, _ = modules.listed[name]
+        kept[name] = (type(marshal.loads(modules.data[at : at + size])), vars(module))
+    assert [(kind, names.get("one"), names.get("two")) for kind, names in kept.values()] == [
+        (CodeType, 1, None),
+        (str, None, 2),
+    ]
 
 
 def test_the_operations_of_the_first_part_are_questions_with_one_reply():

@@ -100,6 +100,17 @@ def test_no_library_is_no_driver_and_zero_devices(cli, state, monkeypatch, tmp_p
     assert "Total 0 devices with 0 available" in answer.stdout
 
 
+def test_pynvml_is_loaded_only_where_its_library_is():
+    code = (
+        "import sys; from genvx.local.devices import driverlibrary, nvml; "
+        "nvml.report(2); print(('pynvml' in sys.modules) == driverlibrary.load())"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=genvx_env(), capture_output=True, text=True
+    )
+    assert answer.stdout == "True\n", answer.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -450,7 +461,7 @@ def test_mig_instances_are_devices_and_hide_their_parent(machine):
     assert host["devices"][1]["utilization_percent"] is None
 
 
-def test_an_outdated_module_of_the_same_name_is_told_apart(machine, tmp_path):
+def test_an_outdated_module_of_the_same_name_is_told_apart(machine, libraries, tmp_path):
     (tmp_path / "pynvml.py").write_text("class NVMLError(Exception): pass\n")
     answer = machine.genvx("", "devices")
     assert answer.returncode == 0
@@ -463,7 +474,7 @@ def test_an_outdated_module_of_the_same_name_is_told_apart(machine, tmp_path):
     )
     old = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH": libraries["new"]},
         capture_output=True,
         text=True,
     )

@@ -120,6 +120,16 @@ def test_a_command_in_a_container_gets_sigterm_once_when_it_is_stopped(here, sta
     assert log_of(here, run).count("term") == 1
 
 
+def test_a_run_that_is_stopped_while_its_container_starts_leaves_none(here, start, catalog, podman):
+    runs = [start(inside(_FOREVER)) for _ in range(2)]
+    for run in runs:
+        catalog.stop(run.id)
+    for run in runs:
+        assert ends_as(catalog, run, "stopped").state.end.signal != signal.SIGKILL
+    assert podman.names() == []
+    until(lambda: free(here) == 2)
+
+
 @pytest.fixture
 def docker(podman):
     """Podman by the name of docker. Its containers inherit no descriptor, as those of a daemon."""

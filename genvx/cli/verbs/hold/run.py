@@ -7,6 +7,7 @@ from dataclasses import replace
 import typer
 
 from genvx.cli.ask import options, runoptions, wants
+from genvx.cli.ask.expanding import goes_with
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -41,6 +42,7 @@ _OF_A_RUN = (
 
 
 @requesting()
+@goes_with("--detach", _OF_A_RUN)
 def run(
     context: typer.Context,
     request: Request,
@@ -60,9 +62,9 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
-    project: runoptions.ProjectDirectory = None,
+    project: runoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
-    python: runoptions.PythonOfRun = None,
+    python: runoptions.Python = None,
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,
@@ -81,7 +83,7 @@ def run(
     It holds them until it ends; genvx exits with its code. With --nodes it runs on several hosts,
     all or none, with one model of GPU. There it has MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
     NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all. With --launcher
-    the command is a script and its arguments.
+    the command is a script and its arguments, or a program for mpirun.
 
     A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
@@ -97,8 +99,7 @@ def run(
     from genvx.cli.ask import debugport
     from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, Several, notifiers, start_detached
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.python import code_of
 
     where = here(context)
     if not command:
@@ -109,6 +110,11 @@ def run(
         from genvx.core.launchers import launched
 
         command = list(launched(launcher, tuple(command)))
+    more: dict[str, str] = {}
+    if launcher == "mpirun" and nodes > 1:
+        from genvx.engines.plan import variables_for_mpirun
+
+        more = variables_for_mpirun()
     if not detached:
         _require_nothing_of_a_run(context)
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
@@ -118,17 +124,14 @@ def run(
         from genvx.fleet.terminals import stdin
 
         stdin.close()
-    code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
-    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     inside = container_of(image, runtime, mount, remote=where.remote)
-    if inside is None:
-        its = its.loaded(load=detached and not no_load, project=code.directory is not None)
-    else:
-        its = its.of_image()
+    load, boxed = detached and not no_load, inside is not None
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=load, image=boxed)
     told = notifiers(notify, where.note) if detached else ()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code, its)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
+    asked = replace(asked, variables={**asked.variables, **more})
     if inside is not None:
         asked = replace(asked, container=inside)
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
@@ -146,7 +149,7 @@ def run(
     if nodes > 1:
         from genvx.cli.gang import run_gang
 
-        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
+        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 

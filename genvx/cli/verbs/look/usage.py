@@ -10,6 +10,8 @@ from genvx.cli.ask import options
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.errors import InvalidInput
+from genvx.watching.since import USUAL, parse_since
+from genvx.watching.usage import By
 
 Since = Annotated[
     str,
@@ -34,8 +36,8 @@ Plot = Annotated[bool, typer.Option("--plot", help="Draw bars instead of a table
 
 def usage(
     context: typer.Context,
-    since: Since = "7d",
-    by: ByWhat = "user",
+    since: Since = USUAL,
+    by: ByWhat = By.USER.value,
     history: History = None,
     plot: Plot = False,
     json: options.Json = False,
@@ -51,8 +53,6 @@ def usage(
     Example: genvx remote usage --since 30d --by group
     """
     from genvx.cli.views.usage import Asked, show
-    from genvx.watching.since import parse_since
-    from genvx.watching.usage import By
 
     if plot and (json or csv or style):
         raise InvalidInput("give either --plot or a form of the table")

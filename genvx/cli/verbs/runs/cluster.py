@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.ask import runoptions, serveoptions, wants
+from genvx.cli.ask import runoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -25,10 +25,8 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
 ]
-RunTag = Annotated[
-    list[str] | None,
-    typer.Option("--run-tag", metavar="TAG", help="One more tag of the run, besides cluster."),
-]
+Python = Annotated[str | None, runoptions.python("engine and command find")]
+RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
 
 
 @requesting("id")
@@ -41,17 +39,17 @@ def cluster(
     mixed: runoptions.Mixed = False,
     master_addr: runoptions.MasterAddr = None,
     detached: Detached = False,
-    env: serveoptions.Env = None,
-    chdir: serveoptions.Chdir = None,
+    env: runoptions.Env = None,
+    chdir: runoptions.Chdir = None,
     run_tag: RunTag = None,
-    log_limit: serveoptions.LogLimit = None,
-    project: serveoptions.Project = None,
+    log_limit: runoptions.LogLimit = None,
+    project: runoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
     yes: runoptions.Yes = False,
-    python: serveoptions.Python = None,
+    python: Python = None,
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
-    setup: serveoptions.Setup = None,
+    setup: runoptions.Setup = None,
     no_load: wants.NoLoad = False,
 ) -> None:
     """Start a Ray or Dask cluster on leased GPUs.
@@ -69,17 +67,14 @@ def cluster(
     """
     from genvx.cli.clustering import start
     from genvx.cli.detach import Detach, Several
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.python import code_of
     from genvx.engines.plan import TAG, Plan
 
     where = here(context)
     plan = Plan(engine, tuple(command or ()), attended=not detached)
-    code = ProjectOptions(project, follow_links, yes).chosen(load=not no_load)
-    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=not no_load, project=code.directory is not None)
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=not no_load)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
-    asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code, its)
+    asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code)
     for note in where.remote_notes():
         where.note(note)
     raise typer.Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

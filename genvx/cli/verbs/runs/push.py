@@ -10,7 +10,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.where import Where, here
 from genvx.core.text import printable
 from genvx.errors import GenvxError, InvalidInput, UnknownHost, kind_of
-from genvx.fleet.hosts.hostspec import Selection
+from genvx.fleet.hosts.selection import Selection
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:

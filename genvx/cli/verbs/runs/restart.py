@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.selection import Selection
 
 
 def restart(
@@ -84,7 +84,7 @@ def _gang(
 ) -> tuple[tuple[Any, RunInfo], ...]:
     """Start a run on several hosts again: on the same, or on the best of those selected."""
     from genvx.fleet.detaching.rungang import submit_again
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.selection import Selection
 
     before = parts[0][1]
     if not where.remote:

@@ -55,6 +55,9 @@ def sweep(
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: sweepoptions.Setup = None,
+    image: runoptions.Image = None,
+    runtime: runoptions.RuntimeOfRun = None,
+    mount: runoptions.MountOfRun = None,
     optuna_storage: sweepoptions.OptunaStorage = None,
     detached: sweepoptions.Detached = False,
     on: sweepoptions.On = None,
@@ -78,8 +81,9 @@ def sweep(
             raise typer.Exit(_other(context, command))
         _require_no_typo(command)
     from genvx.cli import sweeping
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.ask.container import container_of
+    from genvx.cli.ask.variables import variables_of
+    from genvx.cli.python import code_of
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
     from genvx.sweeps.spec import Needs
@@ -100,13 +104,16 @@ def sweep(
         "time": None if request.time is None else max(1, round(request.time)),
     }
     spec, notes, directory = _asked(where, request, command, parameter, space, config, asked)
-    found = ProjectOptions(project or directory, follow_links, yes).chosen(load=config is None)
     # NNI installs nothing, so a file of it means the Python of the host.
     named = "none" if python is None and config is not None else python
-    its = PythonOptions(named, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=config is None, project=found.directory is not None)
+    place, load = project or directory, config is None
+    inside = container_of(image, runtime, mount, remote=where.remote or spec.hosts.remote)
+    boxed = inside is not None
+    found, its = code_of(
+        place, follow_links, yes, named, setup, wheels, extra, load=load, image=boxed
+    )
     code = found.read()
-    its_python, trees = its.read(code)
+    its_python, trees = (None, []) if boxed else its.read(code)
     if code is not None:
         chdir = place_in(code.manifest, chdir or "")
     elif not where.remote and not spec.hosts.remote:
@@ -116,13 +123,14 @@ def sweep(
         metric=metric or "",
         stop_when=stop_when or "",
         retries=retries,
-        variables=_variables(env),
+        variables=variables_of(env),
         cwd=chdir or "",
         project=None if code is None else code.recorded,
         directory=None if code is None else os.path.abspath(str(found.directory)),
         python=its_python,
         needs=Needs(its.python, its.wheels and os.path.abspath(its.wheels), tuple(its.extras)),
         setup=its.setup,
+        container=inside,
         name=request.name or spec.name,
     )
     if on is not None and not spec.hosts.remote:
@@ -296,16 +304,6 @@ def _options(given: list[str] | None) -> dict[str, Any]:
             found[name] = json.loads(text)
         except ValueError:
             found[name] = text
-    return found
-
-
-def _variables(given: list[str] | None) -> dict[str, str]:
-    found = {}
-    for each in given or ():
-        name, equals, text = each.partition("=")
-        if not equals:
-            raise InvalidInput("--env is NAME=VALUE")
-        found[name] = text
     return found
 
 

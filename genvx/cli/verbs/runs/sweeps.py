@@ -80,11 +80,9 @@ def list_(
 
     Example: genvx sweeps list
     """
-    from genvx.cli.views import sweeps as view
-    from genvx.sweeps import store
+    from genvx.cli.views.sweeps import listing
 
-    output = Output(json, csv, not no_header, timestamp=timestamp, style=style)
-    view.listing(store.found(store.sweeps_root(os.environ)), output)
+    listing(Output(json, csv, not no_header, timestamp=timestamp, style=style))
 
 
 @sweeps.command(cls=Verb)

@@ -55,6 +55,8 @@ def status(json: options.Json = False) -> None:
 def stop(json: options.Json = False) -> None:
     """Close all connections that are kept; the next command on a terminal keeps them again.
 
+    Commands that run go on.
+
     Example: genvx keep stop
     """
     ended = []

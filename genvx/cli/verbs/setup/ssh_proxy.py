@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask.where import here
-from genvx.cli.entries.files import key
-from genvx.cli.entries.target import environment_on, far, run_on
 from genvx.core.value import replace
 from genvx.errors import FleetError, HostError
 
@@ -21,6 +19,8 @@ def ssh_proxy(
     node: Annotated[int, typer.Option("--node")] = 0,
 ) -> None:
     """Connect stdin and stdout to an environment or a run: the ProxyCommand of an entry."""
+    from genvx.cli.entries.files import key
+    from genvx.cli.entries.target import environment_on, far, run_on
     from genvx.core.runs.entry import require_entry
     from genvx.core.wire.ongoing import ServeSSH
     from genvx.fleet import running
