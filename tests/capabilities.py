@@ -104,6 +104,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "fish": _has("fish"),
     "tcsh": _has("tcsh"),
     "dash": _has("dash"),
+    "slurm": lambda: all(_has(each)() for each in ("slurmctld", "slurmd", "munged", "srun")),
     "podman": lambda: _has_podman(),
 }
 

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,14 +63,19 @@ class Door:
 
 @contextlib.contextmanager
 def door(
-    kind: str, directory: Path, *settings: str, shell: str = "/bin/sh", user: str = USER
+    kind: str,
+    directory: Path,
+    *settings: str,
+    shell: str = "/bin/sh",
+    user: str = USER,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Door]:
     """Start a server; kind: openssh or dropbear; settings: lines of sshd_config; shell: the login
-    shell of its user.
+    shell of its user; more: variables of its sessions.
     """
     with contextlib.ExitStack() as reservation:
         port = reservation.enter_context(reserved())
-        server = _start(kind, directory, f"127.0.0.1:{port}", settings, (user, shell))
+        server = _start(kind, directory, f"127.0.0.1:{port}", settings, (user, shell), more or {})
         try:
             until(lambda: _greets(port), "the server greets")
             reservation.close()
@@ -82,7 +87,12 @@ def door(
 
 
 def _start(
-    kind: str, directory: Path, place: str, settings: Sequence[str], login: tuple[str, str]
+    kind: str,
+    directory: Path,
+    place: str,
+    settings: Sequence[str],
+    login: tuple[str, str],
+    more: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
     user, shell = login
     home = directory / "home"
@@ -102,6 +112,7 @@ def _start(
         "GENVX_STATE_DIR": str(directory / "state"),
         "GENVX_SIMULATE": "2xA100-80GB",
         "XDG_CACHE_HOME": str(directory / "cache"),
+        **more,
     }
     (directory / "state").mkdir(mode=0o700)
     if kind == "openssh":

@@ -89,9 +89,12 @@ class Caller:
     def _python(self) -> str:
         """Find a Python on the host that starts; raise AgentError if there is none."""
         token = new_token()
+        line = probe_command(token)
+        if self.spec.step is not None:
+            line = self.spec.step.line(line)
         with Deadline(self._timeout) as deadline:
             link, channel = self._connections.channel(
-                deadline, lambda channel: channel.exec_command(probe_command(token))
+                deadline, lambda channel: channel.exec_command(line)
             )
             said = b""
             try:

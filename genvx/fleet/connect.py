@@ -67,6 +67,7 @@ def connect(
         login=login,
         tell=tell,
         environ=environ,
+        prompt=prompt,
     )
     return connect_fleet(
         found,
@@ -90,6 +91,7 @@ def find(
     login: str | None = None,
     tell: Callable[[str], object] = lambda line: None,
     environ: Mapping[str, str] | None = None,
+    prompt: Callable[[str], str | None] | None = None,
 ) -> tuple[HostSpec, ...]:
     """Find hosts as `connect` does, with the same arguments and errors, and connect to none."""
     environ = os.environ if environ is None else environ
@@ -103,7 +105,7 @@ def find(
         # Imported here: few fleets are remotes.
         from genvx.fleet.remotes.pool import specs_named
 
-        specs = specs_named(remote, environ, tell)
+        specs = specs_named(remote, environ, tell, prompt)
     elif hosts is not None:
         specs = hostnames.parse_names(hosts)
     else:

@@ -29,6 +29,8 @@ def start_line(host: SSHHost, line: str) -> paramiko.Channel:
     Raises:
         HostError: the host cannot be reached in time.
     """
+    if host.spec.step is not None:
+        line = host.spec.step.line(line)
     with Deadline(host.options.timeout) as deadline:
         channel = host.channel(deadline, lambda channel: channel.exec_command(line))
     channel.shutdown_write()

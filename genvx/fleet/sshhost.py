@@ -257,7 +257,11 @@ class SSHHost(Questions, Ships, HostRuns):
 
     @property
     def address(self) -> str:
-        """The name or address at which we reach the host, by ssh_config."""
+        """The name or address at which we reach the host, by ssh_config; of a node of an allocation
+        its name, at which the other nodes reach it.
+        """
+        if self.spec.step is not None:
+            return self.spec.step.node
         return self.session.settings(self.spec).hostname
 
     def signal(self, grant: Grant, name: str) -> None:

@@ -109,8 +109,11 @@ def tell(environ: Mapping[str, str], what: str) -> Iterator[Any]:
 def keepable(spec: HostSpec) -> bool:
     """Whether a keeper may have a connection to a host.
 
-    It is never given a secret, and does not know in which directory a command was typed.
+    It is never given a secret, and does not know in which directory a command was typed. A node of
+    an allocation is another one tomorrow.
     """
+    if spec.step is not None:
+        return False
     paths = (spec.key, spec.ssh_config)
     return not (spec.password_env or spec.password_command or spec.password) and all(
         path is None or path.startswith(("/", "~")) for path in paths

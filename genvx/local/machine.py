@@ -75,7 +75,7 @@ class Machine:
 
     def survey(self, *, sensors: bool = False) -> Inventory:
         """Return the devices of this machine as they are now, as far as its policy lets us see
-        them.
+        them; within a job of Slurm, those of the job.
 
         sensors: whether to read their sensors, too.
 
@@ -84,6 +84,10 @@ class Machine:
         """
         rules = self.rules()
         inventory = self._survey(sensors=sensors)
+        if "SLURM_JOB_ID" in self.environ:
+            from genvx.local.devices.allocated import within_job
+
+            inventory = within_job(inventory, self.environ)
         return inventory if rules is None else rules.govern(inventory)
 
     def use_of(self, devices: Sequence[Device]) -> Mapping[str, DeviceUsage]:

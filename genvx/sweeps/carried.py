@@ -27,6 +27,7 @@ from genvx.core.wire.tables import (
     strings,
 )
 from genvx.errors import InvalidInput, StateError
+from genvx.fleet.hosts.direct import require_direct
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.ssh.config.target import Target
 
@@ -98,6 +99,7 @@ def carried(spec: HostSpec, settings: Settings, per_gpu: int = 0) -> CarriedHost
     Raises:
         InvalidInput: it needs a password, which never travels.
     """
+    require_direct(spec, "sweeps that run on another host")
     secret = spec.password is not None or spec.password_env or spec.password_command
     if secret and spec.key is None:
         raise InvalidInput(

@@ -245,7 +245,7 @@ def test_a_remote_can_be_written_out():
         ("{type: ec2, region: us-east-2}", "lab needs ami and instance-type"),
         ("{type: ec2, ami: a}", "ami is the id of an image such as ami-"),
         ("{type: ec2, instance_type: g5.xlarge}", "did you mean instance-type?"),
-        ("{type: ec2, host: h}", "host is a key of ssh remotes, not of ec2"),
+        ("{type: ec2, host: h}", "host is a key of ssh and slurm remotes, not of ec2"),
         ("{type: ssh, host: h, spot: yes}", "spot is a key of ec2 remotes, not of ssh"),
         ("{type: ec2, idle-stop: 10s}", "idle-stop is a time from 5m to 7d"),
         ("{type: ec2, idle-stop: 60}", "idle-stop: '60' has no unit; write 60h, 60m or 60s"),

@@ -65,8 +65,8 @@ def hosts(context: typer.Context, incomplete: str) -> Offers:
         if remote is not None:
             from genvx.fleet.remotes.reading import remotes_named
 
-            # Where a rented machine is, only the cloud knows.
-            known = [each for each in remotes_named(remote, os.environ) if each.type != "ec2"]
+            # Where a rented machine is, only the cloud knows; where an allocation is, Slurm.
+            known = [each for each in remotes_named(remote, os.environ) if each.type == "ssh"]
             specs = tuple(spec for each in known for spec in each.specs())
         else:
             specs = hostfile.load(_given(context, "hostfile") or hostfile.find(os.environ))

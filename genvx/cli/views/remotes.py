@@ -101,6 +101,17 @@ def status(where: Where, *, json: bool = False) -> int:
             return InvalidInput.exit_code
         where = replace(where, specs=(state.spec,))
         about, more = state.about, {"machine": state.plain}
+    if remote.type == "slurm":
+        from genvx.cli import allocating
+
+        specs, about, job = allocating.look(remote)
+        if not specs:
+            if json:
+                _document(remote, [], available=False, job=job)
+            say(f"genvx: {printable(about)}")
+            return InvalidInput.exit_code
+        where = replace(where, specs=specs)
+        more = {"job": job}
     with where.remote_fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.snapshot())
         names = [host.name for host in fleet.hosts]

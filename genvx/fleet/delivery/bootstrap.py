@@ -64,8 +64,10 @@ def agent_command(
     # Not all shells know NAME=VALUE before a command.
     runs = "" if spec.runs is None else f"env GENVX_RUNS_DIR='{spec.runs}' "
     if spec.python is not None:
-        return f"exec {runs}'{spec.python}' -I -S -c '{STUB}' {words}"
-    return f"exec {runs}/bin/sh -c '{_FIND}' genvx {words}"
+        line = f"exec {runs}'{spec.python}' -I -S -c '{STUB}' {words}"
+    else:
+        line = f"exec {runs}/bin/sh -c '{_FIND}' genvx {words}"
+    return line if spec.step is None else spec.step.line(line, terminal=word is not None)
 
 
 def agent_parcel(*, first: bool = False) -> bytes:

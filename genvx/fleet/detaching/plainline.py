@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import HostError, InvalidInput
+from genvx.fleet.hosts.direct import require_direct
 from genvx.ssh.config.commandline import arguments
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def plain_line(host: SSHHost, run: RunInfo, command: Sequence[str] = ()) -> str:
     if not run.directory.startswith("/"):
         raise HostError(f"{host.name} does not say where the directory of run {run.id} is")
     spec, config = host.spec, host.options.config
+    require_direct(spec, "plain ssh commands")
     # What we read may be named from this directory; the line is for any.
     target = replace(spec, key=_from_root(spec.key), ssh_config=_from_root(spec.ssh_config))
     words = ["ssh", *arguments(target, _from_root(config))]

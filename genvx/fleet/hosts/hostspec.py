@@ -10,6 +10,7 @@ from genvx.ssh.config.target import Target
 if TYPE_CHECKING:
     from genvx.core.device import VisibleAs
     from genvx.core.prelude import Prelude
+    from genvx.fleet.hosts.step import Step
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class HostSpec(Target):
     CUDA_VISIBLE_DEVICES on the host. runs: the directory there that has one's runs; None for the
     usual one. prelude: what comes before each command there; None for nothing. prerelease: whether
     environments that are made there may have versions that are no final ones. in_use: whether
-    devices are taken, too, that somebody uses without a lease.
+    devices are taken, too, that somebody uses without a lease. step: where commands run, if that is
+    a node behind the login node of a cluster; the rest of this is the way to the login node.
     """
 
     python: str | None = None
@@ -34,3 +36,4 @@ class HostSpec(Target):
     prelude: Prelude | None = None
     prerelease: bool = False
     in_use: bool = False
+    step: Step | None = None

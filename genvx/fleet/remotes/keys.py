@@ -28,6 +28,7 @@ _LINE = 1000
 _LONGEST_PASSWORD = 1024
 # A machine that stops sooner would stop while people think.
 _LEAST_IDLE, _MOST_IDLE = 300.0, 7 * 86400.0
+_LONGEST_JOB = 365 * 86400.0
 
 ALIASES = {"connect-time": "connect-timeout", "guild-env": "venv-path", "guild-home": "home"}
 
@@ -43,10 +44,16 @@ _EC2 = (
     *("ami", "instance-type", "root-device-size", "public-key", "init-timeout", "spot", "subnet"),
     *("security-group", "ssh-cidr", "address", "tags", "idle-stop"),
 )
+# Of a node there is no init: it is somebody else's an hour later.
+_SLURM = (
+    *("partition", "account", "qos", "reservation", "constraint"),
+    *("time", "nodes", "gpus", "cpus", "memory"),
+)
 _S3 = ("bucket", "root", "path-style", "checksum", "sse", "local-env")
 OF_TYPE = {
     "ssh": (*_EVERY, *PLACES, *_SSH),
     "ec2": (*_EVERY, *_SSH, *_AWS, *_EC2),
+    "slurm": (*_EVERY, "host", *(key for key in _SSH if key != "init"), *_SLURM),
     "s3": (*_EVERY, *_AWS, *_S3),
 }
 # They keep runs, and have no host. Other types of that kind are registered under the group.
@@ -220,7 +227,7 @@ def _type(key: str, node: Node) -> None:
     kind = text_of(key, node)
     if kind not in (*OF_TYPE, *NEVER) and not is_registered(kind):
         near = difflib.get_close_matches(kind, OF_TYPE, 1)
-        advice = f"did you mean {near[0]}?" if near else "types are ssh, ec2 and s3"
+        advice = f"did you mean {near[0]}?" if near else "types are ssh, ec2, slurm and s3"
         node.place.fail(f"unknown type {printable(kind, 40)!r}; {advice}")
 
 
@@ -251,6 +258,17 @@ def _idle(key: str, node: Node) -> None:
         return
     if not _LEAST_IDLE <= seconds <= _MOST_IDLE:
         node.place.fail(f"{key} is a time from 5m to 7d")
+
+
+def _time(key: str, node: Node) -> None:
+    text = text_of(key, node)
+    try:
+        seconds = parse_duration(text)
+    except GenvxError as error:
+        _reword(node.place, key, error)
+        return
+    if seconds > _LONGEST_JOB:
+        node.place.fail(f"{key} is at most 365d")
 
 
 def _tags(key: str, node: Node) -> None:
@@ -307,6 +325,8 @@ def _public_key(key: str, node: Node) -> None:
         node.place.fail(f"{key} is a public key, or the path of one")
 
 
+_slurm_name = _matching(r"[A-Za-z0-9_][A-Za-z0-9_.,@+-]{0,100}", "a name of Slurm's")
+
 _CHECKS: dict[str, Callable[[str, Node], object]] = {
     "type": _type,
     "extends": texts_of,
@@ -344,4 +364,19 @@ _CHECKS: dict[str, Callable[[str, Node], object]] = {
         r"AES256|aws:kms|aws:kms:dsse|aws:kms:[!-~]{1,300}", "AES256, aws:kms or aws:kms:KEY"
     ),
     "local-env": _local_env,
+    "partition": _slurm_name,
+    "account": _slurm_name,
+    "qos": _slurm_name,
+    "reservation": _slurm_name,
+    "constraint": _matching(
+        r"[A-Za-z0-9_][A-Za-z0-9_.&|,*()\[\]-]{0,200}", "what nodes must have, such as a100&nvlink"
+    ),
+    "time": _time,
+    "nodes": lambda key, node: number(key, node, 1, 1024),
+    "gpus": _matching(
+        r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}:)?[1-9][0-9]{0,2}",
+        "the GPUs on each node, such as 2 or a100:2",
+    ),
+    "cpus": lambda key, node: number(key, node, 1, 9999),
+    "memory": _matching(r"[1-9][0-9]{0,8}[KMGT]?|0", "the memory on each node, such as 64G"),
 }

@@ -18,13 +18,26 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 
 
-def specs_of(remote: Remote) -> tuple[HostSpec, ...]:
-    """Return the hosts of a remote; connect to none. For a machine that is rented ask the cloud.
+def specs_of(
+    remote: Remote,
+    environ: Mapping[str, str] | None = None,
+    prompt: Callable[[str], str | None] | None = None,
+) -> tuple[HostSpec, ...]:
+    """Return the hosts of a remote; connect to none. For a machine that is rented ask the cloud,
+    for an allocation Slurm, at the login node.
+
+    prompt: asks a person for a password or a passphrase of the login node.
 
     Raises:
         NotRunning: its machine does not run. CloudError: the cloud does not say where that is. And
         as Remote.specs.
     """
+    if remote.type == "slurm":
+        # Imported here: few remotes are allocations.
+        from genvx.fleet.allocating.remote import nodes
+
+        remote.require_ssh()
+        return nodes(remote, environ, prompt)
     if remote.type != "ec2":
         return remote.specs()
     # Imported here: few remotes are rented.
@@ -35,7 +48,10 @@ def specs_of(remote: Remote) -> tuple[HostSpec, ...]:
 
 
 def specs_named(
-    names: str, environ: Mapping[str, str], tell: Callable[[str], object] = lambda line: None
+    names: str,
+    environ: Mapping[str, str],
+    tell: Callable[[str], object] = lambda line: None,
+    prompt: Callable[[str], str | None] | None = None,
 ) -> tuple[HostSpec, ...]:
     """Return the hosts of the remotes that a person names, several after commas; connect to none.
 
@@ -48,7 +64,7 @@ def specs_named(
     """
     remotes = remotes_named(names, environ, tell)
     if len(remotes) == 1:
-        return specs_of(remotes[0])
+        return specs_of(remotes[0], environ, prompt)
     for remote in remotes:
         remote.require_ssh()
     resting: list[GenvxError] = []
@@ -77,7 +93,7 @@ def pooled(
     found: dict[str, HostSpec] = {}
     ways = set()
     # Without a type it is there for others, which extend it.
-    hosts = [remote for remote in remotes if remote.type in ("ssh", "ec2")]
+    hosts = [remote for remote in remotes if remote.type in ("ssh", "ec2", "slurm")]
     for remote, specs in zip(hosts, _specs(hosts), strict=True):
         if isinstance(specs, GenvxError):
             failed(remote.name, specs)
@@ -85,7 +101,7 @@ def pooled(
         for spec in specs:
             # With the way: a private address means another machine behind each jump host.
             through = (spec.proxy_jump, spec.proxy_command, spec.ssh_config)
-            way = (spec.address, spec.user, spec.port, spec.runs, *through)
+            way = (spec.address, spec.user, spec.port, spec.runs, spec.step, *through)
             if way in ways:
                 continue
             ways.add(way)
@@ -103,7 +119,7 @@ def _specs(remotes: Sequence[Remote]) -> list[tuple[HostSpec, ...] | GenvxError]
         except GenvxError as error:
             return error
 
-    if sum(remote.type == "ec2" for remote in remotes) < 2:
+    if sum(remote.type != "ssh" for remote in remotes) < 2:
         return [specs(remote) for remote in remotes]
     from concurrent.futures import ThreadPoolExecutor
 

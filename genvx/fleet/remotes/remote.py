@@ -78,6 +78,8 @@ class Remote:
         if self.type == "ec2":
             kind, region = self.text("instance-type"), self.text("region")
             return " in ".join(part for part in (kind, region) if part)
+        if self.type == "slurm" and "partition" in self.written:
+            return f"{self.text('partition')} at {self.text('host')}"
         if "hostfile" in self.written:
             return self.text("hostfile")
         if "hosts" in self.written:
@@ -94,7 +96,7 @@ class Remote:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is written and has no effect, a line each."""
-        if self.type not in ("ssh", "ec2"):
+        if self.type not in ("ssh", "ec2", "slurm"):
             return ()
         found = []
         chosen = self._prelude
@@ -123,6 +125,8 @@ class Remote:
             self._require_machine()
         else:
             self._require_place()
+        if self.type == "slurm":
+            self._require_allocation()
         secrets = [key for key in keys.PASSWORDS if key in self.written]
         if len(secrets) > 1:
             self.place.fail(f"{self.name} has {' and '.join(secrets)}; one of them is enough")
@@ -172,6 +176,15 @@ class Remote:
         missing = [key for key in ("region", "ami", "instance-type") if key not in self.written]
         if missing:
             self.place.fail(f"{self.name} needs {' and '.join(missing)}")
+
+    def _require_allocation(self) -> None:
+        """Check that it says what Slurm is asked for."""
+        if "time" not in self.written:
+            self.place.fail(
+                f"{self.name} needs time: how long it may have its nodes at most, such as 4h"
+            )
+        if len(parse_names(self.text("host"))) > 1:
+            self.place.fail(f"{self.name} has more than one login node; one is enough")
 
     def _require_secret(self) -> None:
         """Refuse a password in a file that others can read."""

@@ -12,6 +12,7 @@ from genvx.core.runs.runstate import Held
 from genvx.core.wire.runoperations import LogEnd, WatchRun
 from genvx.errors import GenvxError, HostError, HostUnreachable, InvalidInput
 from genvx.fleet.detaching import runs
+from genvx.fleet.hosts.direct import require_direct
 from genvx.fleet.tunnels.carrier import Carrier, forbidden
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.forwarding import PROHIBITED
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.tunnels.forward import Forward
     from genvx.fleet.tunnels.listening import Listening
     from genvx.ssh.connections import Connections
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
         @property
         def connections(self) -> Connections: ...
+
+        @property
+        def spec(self) -> HostSpec: ...
 
         @property
         def patience(self) -> float: ...
@@ -161,6 +166,7 @@ class Tunnel(Block):
     # The connection
 
     def _connect(self) -> None:
+        require_direct(self._host.spec, "tunnels")
         with Deadline(self._host.patience) as deadline:
             forwarder = self._host.connections.link(deadline).forwarder
         if self._use is not None:

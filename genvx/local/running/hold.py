@@ -61,7 +61,13 @@ class LocalHold(BaseHold):
         """Return the environment variables of what runs under this hold: the host's and the
         grant's.
         """
-        return {**self._host.environ, **self.grant.variables}
+        environ = self._host.environ
+        more: dict[str, str] = {}
+        if "SLURM_JOB_ID" in environ:
+            from genvx.local.devices.allocated import kept_names
+
+            more = kept_names(environ)
+        return {**environ, **more, **self.grant.variables}
 
     def start(
         self,

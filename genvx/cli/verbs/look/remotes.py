@@ -106,7 +106,8 @@ def remotes_start(
     """Start a remote, if its type can be started; or run its init.
 
     A remote of type ec2 is started, or started again, and its init runs once. The exit code is that
-    of init. Of a remote of type s3, the bucket is made.
+    of init. For a remote of type slurm, Slurm is asked for an allocation, once. Of a remote of type
+    s3, the bucket is made.
 
     Example: genvx remotes start lab -y
     """
@@ -124,8 +125,9 @@ def remotes_stop(
 ) -> None:
     """Stop a remote, if its type can be stopped.
 
-    The disk of a remote of type ec2 is kept, and billed; --terminate deletes it. Of a remote of
-    type s3, the bucket is deleted, with the runs in it.
+    The disk of a remote of type ec2 is kept, and billed; --terminate deletes it. The allocation of
+    a remote of type slurm is given back. Of a remote of type s3, the bucket is deleted, with the
+    runs in it.
 
     Example: genvx remotes stop lab
     """
@@ -190,7 +192,7 @@ def alone(context: typer.Context, name: str) -> Where:
 
 
 def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -> int:
-    from genvx.cli import renting
+    from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
     shelf = _shelf(where.named or "")
@@ -205,6 +207,11 @@ def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -
         with naming("--timeout"):
             patience = parse_seconds(timeout)
         return renting.start(rented, reinit=reinit, yes=yes, patience=patience, json=json)
+    allocated = allocating.allocated(where.named or "")
+    if allocated is not None:
+        with naming("--timeout"):
+            patience = parse_seconds(timeout)
+        return allocating.start(allocated, reinit=reinit, patience=patience, json=json)
     if reinit:
         return views.reinit(where, json=json)
     views.refuse(where.named or "", "started")
@@ -220,7 +227,7 @@ def _shelf(name: str) -> Remote | None:
 
 
 def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
-    from genvx.cli import renting
+    from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
     shelf = _shelf(name)
@@ -233,6 +240,15 @@ def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> 
         return
     if force:
         raise InvalidInput(f"remote {name} has no bucket; --force is for remotes of type s3")
+    allocated = allocating.allocated(name)
+    if allocated is not None:
+        if terminate:
+            raise InvalidInput(
+                f"remote {name} has no machine of its own; stop gives its nodes back"
+            )
+        confirm = renting.confirmed(allocated.name, yes=yes)
+        allocating.stop(allocated, confirm=confirm, json=json)
+        return
     rented = renting.rented(name)
     if rented is None:
         views.refuse(name, "stopped")

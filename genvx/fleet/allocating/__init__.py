@@ -1,0 +1,1 @@
+"""Allocations of Slurm: asked for at the login node, found again, waited for, and given back."""
