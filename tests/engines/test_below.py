@@ -1,4 +1,4 @@
-"""The processes below a node's program: all are found and ended, however they are dying."""
+"""The processes below a program on a host: all are found and ended, however they are dying."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+from genvx.fleet.executing.worker import below as below_worker
 from tests.helpers import until
 
 # A process whose first thread has ended: it is shown as a zombie, and lives on with its child.
@@ -65,3 +66,17 @@ def test_a_process_whose_first_thread_has_ended_is_ended_with_all_that_it_has_st
             guard.kill()
             if below and not gone(below):
                 os.kill(below, signal.SIGKILL)
+
+
+def test_a_worker_finds_a_process_whose_first_thread_has_ended_and_what_that_has_started():
+    with subprocess.Popen([sys.executable, "-c", HALF]) as half:
+        below = 0
+        try:
+            until(lambda: state(half.pid) == "Z", "its first thread ends")
+            below = until(lambda: child(half.pid), "it has a child")
+            assert {half.pid, below} <= set(below_worker(os.getpid()))
+        finally:
+            half.kill()
+            if below:
+                os.kill(below, signal.SIGKILL)
+    assert half.pid not in below_worker(os.getpid())
