@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,11 +103,13 @@ def _named(two, name):
     ours = []
     for pid in processes(two):
         here = Path(f"/proc/{pid}")
-        first = b"NODE_RANK=0" in (here / "environ").read_bytes().split(b"\0")
-        if first and b"onhost.mpi" in (here / "cmdline").read_bytes():
-            ours.append((int((here / "stat").read_text().rpartition(")")[2].split()[1]), pid))
-        if (here / "comm").read_text().strip().partition(".")[0] == name:
-            return pid
+        # Some are of a moment only: those of the start, and those that ask how the hosts are.
+        with suppress(OSError):
+            first = b"NODE_RANK=0" in (here / "environ").read_bytes().split(b"\0")
+            if first and b"onhost.mpi" in (here / "cmdline").read_bytes():
+                ours.append((int((here / "stat").read_text().rpartition(")")[2].split()[1]), pid))
+            if (here / "comm").read_text().strip().partition(".")[0] == name:
+                return pid
     for parent, pid in ours:
         below = parent in [other for _, other in ours]
         if name == ("head" if below else "guard"):

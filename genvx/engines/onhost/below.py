@@ -26,14 +26,15 @@ def adopt() -> None:
 
 
 def _below() -> list[int]:
-    """All processes that descend from us."""
+    """All processes that descend from us. Zombies, too: a process whose first thread has ended is
+    one, and its others and its children may live.
+    """
     parents: dict[int, list[int]] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
             # The name before it may have any bytes, also ")".
-            state, parent = file.read().rpartition(b")")[2].split()[:2]
-            if state != b"Z":
-                parents.setdefault(int(parent), []).append(int(pid))
+            parent = file.read().rpartition(b")")[2].split()[1]
+            parents.setdefault(int(parent), []).append(int(pid))
     found, left = [], [os.getpid()]
     while left:
         children = parents.get(left.pop(), [])
@@ -42,14 +43,27 @@ def _below() -> list[int]:
     return found
 
 
+def _have_children() -> bool:
+    """Whether we have children, once those that have ended are reaped.
+
+    The kernel knows; a walk over /proc misses what forks and ends during it.
+    """
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
 def end_all_below() -> None:
-    """Kill what is left: processes of an mpirun or a daemon that was killed are ours then."""
+    """Kill what is left: processes of an mpirun or a daemon that was killed are ours then.
+
+    To be called once nobody asks for the exit code of a child any more: all are reaped.
+    """
     limit = time.monotonic() + _END_WITHIN
-    while time.monotonic() < limit:
-        pids = _below()
-        if not pids:
-            return
-        for pid in pids:
+    while _have_children() and time.monotonic() < limit:
+        for pid in _below():
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)

@@ -316,6 +316,7 @@ def text_of(error: BaseException) -> str:
 def below(pid: int) -> list[int]:
     """The processes that a process has started, and those that they have started."""
     parents: dict[int, list[int]] = {}
+    dead = set()
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
@@ -323,14 +324,16 @@ def below(pid: int) -> list[int]:
                     words = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
-            if words[0] not in (b"Z", b"X"):
-                parents.setdefault(int(words[1]), []).append(int(name))
+            parents.setdefault(int(words[1]), []).append(int(name))
+            # One whose first thread has ended is a zombie whose other threads and children live.
+            if words[0] in (b"Z", b"X") and int(words[17]) <= 1:
+                dead.add(int(name))
     found, left = list[int](), [pid]
     while left:
         children = parents.get(left.pop(), [])
         found += children
         left += children
-    return found
+    return [each for each in found if each not in dead]
 
 
 def end_those(pids: list[int], number: signal.Signals, grace: float) -> bool:
