@@ -13,7 +13,14 @@ from genvx.core.text import NAME_LIMIT, require_name
 from genvx.core.value import field, value
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.requestcodec import REQUIREMENTS
-from genvx.core.wire.runcodec import LONGEST_PATH, LONGEST_WORD, MOST_WORDS, PROJECT, PYTHON
+from genvx.core.wire.runcodec import (
+    CONTAINER,
+    LONGEST_PATH,
+    LONGEST_WORD,
+    MOST_WORDS,
+    PROJECT,
+    PYTHON,
+)
 from genvx.core.wire.tables import (
     Kind,
     Table,
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.project import Project
     from genvx.core.projects.python import Python
     from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.container import Container
     from genvx.core.sweeps.space import SearchSpace
     from genvx.core.wire.fields import Fields
 
@@ -90,9 +98,9 @@ class SweepSpec:
     at once; None is as many as fit. seconds: of the whole sweep. retries: how often a trial starts
     again that was lost on its host. requirements, time, variables, cwd, project: of each trial.
     directory: of the project, here. python, setup: as of a run; needs: what its Python was made
-    from. per_gpu: so many trials share a GPU. metric: a pattern in whose
-    first group the value is, in a line of the output. nni: whether the command is written for NNI.
-    began_epoch_ns: when it was asked for.
+    from; container: in which each starts. per_gpu: so many trials share a GPU. metric: a pattern
+    in whose first group the value is, in a line of the output. nni: whether the command is written
+    for NNI. began_epoch_ns: when it was asked for.
 
     Raises:
         InvalidInput: a field makes no sense, or the command does not go with the space.
@@ -123,6 +131,7 @@ class SweepSpec:
     python: Python | None = None
     needs: Needs | None = None
     setup: str = ""
+    container: Container | None = None
     nni: bool = False
     name: str = ""
     hosts: Hosts = field(default_factory=Hosts)
@@ -205,6 +214,7 @@ SWEEP = Table(
     python=optional(one(PYTHON)),
     needs=optional(one(_NEEDS)),
     setup=string(LONGEST_PATH),
+    container=optional(one(CONTAINER)),
     nni=flag(),
     name=text(NAME_LIMIT),
     hosts=one(_HOSTS),

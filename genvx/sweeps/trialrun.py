@@ -34,7 +34,7 @@ def run_of(spec: SweepSpec, trial: Trial) -> RunSpec:
         stays=True,
         trial=of_a_run.Trial(spec.id, trial.number, trial.parameters, spec.nni),
     )
-    return replace(made, id=trial.run)
+    return replace(made, id=trial.run, container=spec.container)
 
 
 def tags_of(spec: SweepSpec, trial: Trial) -> tuple[str, ...]:

@@ -36,6 +36,9 @@ def serve(
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,
+    image: runoptions.Image = None,
+    runtime: runoptions.RuntimeOfRun = None,
+    mount: runoptions.MountOfRun = None,
     no_load: wants.NoLoad = False,
 ) -> None:
     """Run a server that holds GPUs, and lead a port of this machine to it.
@@ -49,6 +52,7 @@ def serve(
 
     Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
     """
+    from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, notifiers
     from genvx.cli.python import code_of
     from genvx.cli.serving import serve as start
@@ -62,11 +66,13 @@ def serve(
     if local_port is not None and (detached or not where.remote):
         raise InvalidInput("--local-port is for the tunnel to a server on another host")
     service = Service(port or 0, ready or "")
-    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=not no_load)
+    inside = container_of(image, runtime, mount, remote=where.remote)
+    load, boxed = not no_load, inside is not None
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=load, image=boxed)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     told = notifiers(notify, where.note)
     asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code)
     for note in where.remote_notes():
         where.note(note)
-    asked = replace(asked, service=service)
+    asked = replace(asked, service=service, container=inside)
     raise typer.Exit(start(where, request, command, asked, local_port, leave=detached))

@@ -55,6 +55,9 @@ def sweep(
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: sweepoptions.Setup = None,
+    image: runoptions.Image = None,
+    runtime: runoptions.RuntimeOfRun = None,
+    mount: runoptions.MountOfRun = None,
     optuna_storage: sweepoptions.OptunaStorage = None,
     detached: sweepoptions.Detached = False,
     on: sweepoptions.On = None,
@@ -78,6 +81,7 @@ def sweep(
             raise typer.Exit(_other(context, command))
         _require_no_typo(command)
     from genvx.cli import sweeping
+    from genvx.cli.ask.container import container_of
     from genvx.cli.ask.variables import variables_of
     from genvx.cli.python import code_of
     from genvx.fleet.shipping.reading import place_in
@@ -102,10 +106,14 @@ def sweep(
     spec, notes, directory = _asked(where, request, command, parameter, space, config, asked)
     # NNI installs nothing, so a file of it means the Python of the host.
     named = "none" if python is None and config is not None else python
-    place = project or directory
-    found, its = code_of(place, follow_links, yes, named, setup, wheels, extra, load=config is None)
+    place, load = project or directory, config is None
+    inside = container_of(image, runtime, mount, remote=where.remote or spec.hosts.remote)
+    boxed = inside is not None
+    found, its = code_of(
+        place, follow_links, yes, named, setup, wheels, extra, load=load, image=boxed
+    )
     code = found.read()
-    its_python, trees = its.read(code)
+    its_python, trees = (None, []) if boxed else its.read(code)
     if code is not None:
         chdir = place_in(code.manifest, chdir or "")
     elif not where.remote and not spec.hosts.remote:
@@ -122,6 +130,7 @@ def sweep(
         python=its_python,
         needs=Needs(its.python, its.wheels and os.path.abspath(its.wheels), tuple(its.extras)),
         setup=its.setup,
+        container=inside,
         name=request.name or spec.name,
     )
     if on is not None and not spec.hosts.remote:
