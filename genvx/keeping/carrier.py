@@ -68,8 +68,8 @@ def carry(keeper: socket.socket, asked: Any) -> None:
         file.write("genvx-carrier")
     carrier = _Carrier(asked)
     while True:
-        said, descriptors, _, _ = socket.recv_fds(keeper, _MOST, 1)
         try:
+            said, descriptors, _, _ = socket.recv_fds(keeper, _MOST, 1)
             if not said:
                 break
             if said == SOON:
@@ -215,7 +215,7 @@ class _Carrier:
                 streams.agent = kept.begin(max(0.001, end - time.monotonic()), runs=True)
                 left = max(0.001, end - time.monotonic())
                 reply = streams.agent.ask(operation, arguments, left)
-        except (Gone, TimeoutError, GenvxError) as error:
+        except (Gone, TimeoutError, GenvxError, Unkeepable) as error:
             streams.say({"lost": _reason(error, self._spec.name)})
             return
         streams.say({"reply": [reply.value, reply.error, reply.message]})

@@ -168,17 +168,21 @@ class RunContainer:
         """Whether the command is below a client of a runtime, which alone can send it SIGTERM."""
         return self._runtime is not Runtime.APPTAINER
 
-    def terminate(self, client: int, sleep: Callable[[float], None]) -> bool:
+    def terminate(self, client: int, sleep: Callable[[float], None], seconds: float) -> bool:
         """Send SIGTERM to the command; return whether that is done. To be called again until it is:
         the container may be about to start.
+
+        seconds: that are left until all is killed. A runtime that hangs must not put that off.
 
         Not by a signal to its client: that passes signals on only from some moment after the
         command has started. Before it, it dies of them, and leaves the container behind.
         """
-        code, _ = ask(words.signalling(self._program, self.name), self._environ, sleep)
+        end = time.monotonic() + seconds
+        most = min(_ANSWER, seconds)
+        code, _ = ask(words.signalling(self._program, self.name), self._environ, sleep, most=most)
         if not code:
             return True
-        if self._look(sleep)[0] is not False:
+        if self._look(sleep, min(_ANSWER, end - time.monotonic()))[0] is not False:
             return False
         # It is not made yet, as while its image is pulled. The client is our child, not collected
         # yet, or has ended: the pid is no other process's.
@@ -271,8 +275,10 @@ class RunContainer:
             sleep(_SOON)
             below.discard()
 
-    def _look(self, sleep: Callable[[float], None]) -> tuple[Optional[bool], str]:
+    def _look(
+        self, sleep: Callable[[float], None], most: float = _ANSWER
+    ) -> tuple[Optional[bool], str]:
         """Whether the container is in the runtime's list, None if it does not say; its answer."""
-        code, text = ask(words.named(self._program, self.name), self._environ, sleep)
+        code, text = ask(words.named(self._program, self.name), self._environ, sleep, most=most)
         # Warnings come along.
         return (None if code else any(map(_ID.fullmatch, text.split()))), text

@@ -112,7 +112,9 @@ class Preparation:
             return {}
         return self._python.variables(path)
 
-    def terminates(self, pid: int, sleep: Callable[[float], None]) -> Optional[Callable[[], bool]]:
+    def terminates(
+        self, pid: int, sleep: Callable[[float], None]
+    ) -> Optional[Callable[[float], bool]]:
         """What sends the command SIGTERM; None if all that is below us is to get it.
 
         pid: of what was started.
@@ -120,7 +122,7 @@ class Preparation:
         container = self.container
         if container is None or not container.has_client:
             return None
-        return lambda: container.terminate(pid, sleep)
+        return lambda seconds: container.terminate(pid, sleep, seconds)
 
     def end(
         self,

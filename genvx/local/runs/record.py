@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from genvx.core.runs.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT
-from genvx.core.value import value
+from genvx.core.value import replace, value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
@@ -84,6 +84,12 @@ class StopRequest:
     by: int
     grace: float
     force: bool = False
+
+    def hurried(self, again: Optional[StopRequest]) -> StopRequest:
+        """Return this request, with the grace of another one if that has less."""
+        if again is None or self.force or not (again.force or again.grace < self.grace):
+            return self
+        return replace(self, grace=again.grace, force=again.force)
 
 
 _MARKS_TABLE = Table(Marks, "marks", label=text(NAME_LIMIT), tags=texts(NAME_LIMIT, 10_000))

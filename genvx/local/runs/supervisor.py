@@ -312,7 +312,7 @@ class Supervisor:
                 self._sleep(max(0.0, left if self._states.unwritten is None else _AGAIN))
         ended = now()
         self._preparation.end(hold, self._below, self._sleep, self._output.say)
-        end.leftovers(self._sleep, meter, spec.grace, self._stop)
+        end.leftovers(self._sleep, meter, spec.grace, lambda: self._stop)
         self._output.close()
         if os.WIFSIGNALED(status):
             return End(began, ended, signal=os.WTERMSIG(status), usage=meter.usage())
@@ -378,7 +378,7 @@ class Supervisor:
                 break
         self._output.tend()
         self._entrance.tend()
-        if self._stop is None:
+        if self._stop is None or signalled:
             self._stop = self._stop_request()
         # A request to end is written before its signal is sent; a bare kill writes none.
         if self._stop is None and sender is not None:
@@ -391,8 +391,9 @@ class Supervisor:
     def _stop_request(self) -> Optional[StopRequest]:
         """That it is to end. To move it is possible until it begins, and ignored from then on."""
         request = self._directory.stop_request()
-        moves = request is not None and request.why is StopReason.MOVED
-        return None if moves and self._begun else request
+        if request is not None and request.why is StopReason.MOVED and self._begun:
+            request = None
+        return request if self._stop is None else self._stop.hurried(request)
 
     def _write(self, state: RunState) -> None:
         if self._states.write(state) and (is_over(state) or end_of(state) is not None):

@@ -14,7 +14,7 @@ from genvx.core.runs.container import Container, Mount, Runtime
 from genvx.errors import InvalidInput
 from genvx.local import processes
 from genvx.local.runs import lock
-from tests.helpers import until
+from tests.helpers import alive, until
 from tests.local.runs.containers import IMAGE, own_podman
 from tests.local.runs.test_runs import asked, ends_as, free, log_of, state_of
 
@@ -116,6 +116,23 @@ def test_a_command_in_a_container_gets_sigterm_once_when_it_is_stopped(here, sta
     catalog.stop(run.id)
     assert ends_as(catalog, run, "stopped").state.end.exit_code == 9
     assert log_of(here, run).count("term") == 1
+
+
+def test_a_runtime_that_hangs_does_not_put_off_the_end_of_the_grace(here, start, catalog, podman):
+    run = start(inside("trap '' TERM; echo up; while :; do sleep 0.1; done"))
+    until(lambda: "up" in log_of(here, run))
+    good = podman.client.rename(podman.client.with_name("good"))
+    called = podman.root / "called"
+    hang = f'if [ "$1" = kill ]; then echo $$ >{called}; exec sleep 1000; fi'
+    podman.client.write_text(f'#!/bin/sh\n{hang}\nexec {good} "$@"\n')
+    podman.client.chmod(0o755)
+    try:
+        catalog.stop(run.id, 0.5)
+        hung = int(str(until(lambda: called.exists() and called.read_text())))
+        until(lambda: not alive(hung), "the client that hangs is killed", patience=15)
+        assert ends_as(catalog, run, "stopped").state.end.signal == signal.SIGKILL
+    finally:
+        good.rename(podman.client)
 
 
 def test_a_run_that_is_stopped_while_its_container_starts_leaves_none(here, start, catalog, podman):

@@ -125,6 +125,28 @@ def test_stop_ends_a_tree_of_processes_that_do_not_want_to_end(host, start, cata
     assert free(host) == 2  # no later than its end is shown
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "trap 'touch {asked}' TERM; echo on; while :; do sleep 0.01; done",
+        "(trap 'touch {asked}' TERM; echo on; while :; do sleep 0.01; done) & sleep 1000",
+    ],
+    ids=["the command", "what it left behind"],
+)
+def test_a_forced_stop_ends_the_grace_of_one_before_it(host, start, catalog, short_tmp, line):
+    asked_to = short_tmp / "asked"
+    run = start(shell(line.format(asked=asked_to)))
+    until(lambda: log_of(host, run).startswith("on\n"))
+    catalog.stop(run.id, 3600)
+    until(asked_to.exists)
+    # One that would leave it more time changes nothing.
+    catalog.stop(run.id, 7200)
+    assert state_of(catalog, run) == "running"
+    catalog.stop(run.id, force=True)
+    assert ends_as(catalog, run, "stopped").state.why.value == "asked"
+    assert free(host) == 2
+
+
 def test_a_run_whose_supervisor_was_killed_is_shown_as_that_and_can_be_stopped(
     host, start, catalog
 ):
