@@ -308,7 +308,7 @@ def test_the_keys_of_guild_work_and_typos_say_where(remotes):
         ("sse: rot13", "AES256, aws:kms"),
         ("root: a/../b", "without . and .."),
         ("path-style: maybe", "yes or no"),
-        ("host: a", "key of ssh remotes, not of s3"),
+        ("host: a", "key of ssh and slurm remotes, not of s3"),
     ):
         remotes(f"  a:\n    {line}\n    type: s3\n")
         with pytest.raises(InvalidRemotes, match=said):

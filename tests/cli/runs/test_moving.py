@@ -158,6 +158,11 @@ def test_a_run_is_started_anew_with_all_that_was_asked(hosts):
     assert "is running; end it first, with runs stop" in alive.stderr
 
 
+def _moves(run, moves):
+    moves.append(run_genvx("remote", "runs", "move", run))
+    return moves[-1].returncode == 0
+
+
 def _is_started_anew(run, target):
     """Whether a run that was moved is started again, or was on its way and has arrived."""
     again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
@@ -238,9 +243,11 @@ def _kill_a_client(free, file, after, patient):
         until(lambda: _is_started_anew(run, target), patience=120)
         until(file.exists)
     else:
-        if run_genvx("remote", "runs", "move", run).returncode != 0:
-            # The host had been asked, and decided only now.
-            until(lambda: state_of(run) == "stopped")
+        # The host may have been asked, and decide only now; or what it was asked by has ended with
+        # the client before it asked the supervisor, and the run waits on.
+        moves = []
+        until(lambda: state_of(run) == "stopped" or _moves(run, moves), f"{run}: {moves}")
+        if state_of(run) == "stopped":
             assert not file.exists()
             return
         until(file.exists)
