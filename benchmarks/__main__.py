@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -56,7 +57,19 @@ def show_that_it_works(part: str) -> None:
     print(f"{part}: works; {took:.1f} s, CPU {cpu:.1f} s", flush=True)
 
 
+def heed_signals() -> None:
+    """Have all that is measured heed signals as at a terminal.
+
+    A shell that starts us in the background, or nohup, has us ignore them; what we start inherits
+    that, and would outlive its client.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for each in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_DFL)
+
+
 def main() -> None:
+    heed_signals()
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, help="how often each contender runs")
