@@ -6,6 +6,7 @@ import errno
 import os
 import platform
 import shutil
+import stat
 import subprocess
 
 from genvx.engines.onhost.engines import MISSING, Failure
@@ -108,6 +109,12 @@ def node_name(rank: int) -> str:
     return f"genvx-node-{rank}"
 
 
+def _is_ours(path: str) -> bool:
+    """Whether it is a directory of our user, and no link."""
+    found = os.lstat(path)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
 class Way:
     """A path that leads to the directory of this node's command, and is the same on all hosts.
 
@@ -121,8 +128,10 @@ class Way:
             self._scratch = Scratch(run, "way")
             os.symlink(os.getcwd(), self.path)
         except OSError as error:
-            # Another node of this job is on this machine, as in a sandbox.
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            # Another node of this job is on this machine, as in a sandbox. But another user may
+            # know the run's id, and lead its processes into a directory of theirs.
+            is_there = error.errno in (errno.EEXIST, errno.ENOTEMPTY)
+            if not is_there or not _is_ours(os.path.dirname(self.path)):
                 raise
 
     def remove(self) -> None:
