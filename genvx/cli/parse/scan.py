@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.parse.commands import Divided
+from genvx.cli.parse.declaring import FOR_EVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FOR_EVER = "for ever"
 
 
 def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:

@@ -8,8 +8,7 @@ import subprocess
 from contextlib import suppress
 from typing import Annotated
 
-import typer
-
+from genvx.cli.parse.declaring import Argument
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 from genvx.shown.console import say
@@ -20,7 +19,7 @@ _PATIENCE = 10.0
 
 File = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="FILE",
         help=f"Where the private key goes (default: {_DEFAULT}); the public one is FILE.pub.",
     ),
