@@ -28,7 +28,13 @@ def quick(arguments: list[str]) -> int | None:
             return None
         print(found, end="")
         return 0
-    from genvx.cli.parse.plain import answering
+    answer = None
+    if arguments[0] == "remote":
+        from genvx.cli.holds import shortly
 
-    answer = answering(arguments)
+        answer = shortly.answering(arguments)
+    if answer is None:
+        from genvx.cli.parse.plain import answering
+
+        answer = answering(arguments)
     return None if answer is None else answer()

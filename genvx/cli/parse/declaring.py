@@ -200,6 +200,15 @@ class Command:
         """What its help says that it does."""
         return cleaned(self.function.__doc__ or "")
 
+    def told(self, context: Context, typed: dict[str, Any]) -> Any:
+        """Call its function with what was typed, after it was checked, and otherwise the defaults;
+        return what that returns.
+        """
+        for each in self.parameters:
+            if each.info.check is not None and each.name in typed:
+                each.info.check(typed[each.name])
+        return self.call(context, {each.name: each.default for each in self.parameters} | typed)
+
     def call(self, context: Context, given: dict[str, Any]) -> Any:
         """Call its function with the values of all parameters; return what that returns."""
         if self.function is None:

@@ -31,7 +31,7 @@ def answering(words: list[str]) -> Callable[[], int] | None:
     words = list(words)
     while isinstance(command, Group):
         given: dict[str, Any] = {}
-        if not _take_options(command.parameters, words, given):
+        if not take_options(command.parameters, words, given):
             return None
         verb = words.pop(0) if words else None
         calls.append((command, given, verb))
@@ -51,12 +51,8 @@ def _act(calls: list[Call]) -> int:
     obj = result = None
     try:
         for command, given, verb in calls:
-            for each in command.parameters:
-                if each.info.check is not None and each.name in given:
-                    each.info.check(given[each.name])
             context = Context(obj, given, verb)
-            defaults = {each.name: each.default for each in command.parameters}
-            result = command.call(context, defaults | given)
+            result = command.told(context, given)
             obj = context.obj
     except Exit as end:
         return end.exit_code
@@ -73,7 +69,7 @@ def _typed(command: Command, words: list[str]) -> dict[str, Any] | None:
         words, given["command"] = words[:at], words[at + 1 :]
     arguments: list[str] = []
     while True:
-        if not _take_options(command.parameters, words, given):
+        if not take_options(command.parameters, words, given):
             return None
         if not words:
             return given if _take_arguments(command, arguments, given) else None
@@ -96,7 +92,7 @@ def _take_arguments(command: Command, words: list[str], given: dict[str, Any]) -
     return not words
 
 
-def _take_options(
+def take_options(
     parameters: tuple[Parameter, ...], words: list[str], given: dict[str, Any]
 ) -> bool:
     """Take the options from the beginning of words; False if one of them is not read here."""

@@ -41,14 +41,18 @@ def check(context: Context, shown: Shown, project: ProjectDirectory = None) -> N
 
 
 def _show(context: Context, shown: Shown, directory: str | None) -> None:
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
     from genvx.cli.views.doctor import show
 
     where = here(context)
-    # A large one is not sent here, so nobody is asked.
-    project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()
-    its = PythonOptions().loaded(load=where.remote and project is not None, project=True)
-    python, _ = its.read(project)
+    project = python = None
+    # Imported where there may be a project: of this machine, .genvx.toml is not asked for one.
+    if where.remote or directory is not None:
+        from genvx.cli.project import ProjectOptions
+        from genvx.cli.python import PythonOptions
+
+        # A large one is not sent here, so nobody is asked.
+        project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()
+        its = PythonOptions().loaded(load=where.remote and project is not None, project=True)
+        python, _ = its.read(project)
     with where.fleet() as fleet:
         raise Exit(show(where, fleet, shown.output, project, python))
