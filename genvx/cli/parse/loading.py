@@ -12,8 +12,8 @@ from functools import cache
 from typing import Annotated
 
 from genvx._version import __version__
-from genvx.cli.parse.declaring import Command, Exit, Group, Option
-from genvx.cli.parse.remoteoption import ADDED, Remote
+from genvx.cli.parse.declaring import Command, Exit, Group, Option, parameters_of
+from genvx.cli.parse.remoteoption import ADDED
 from genvx.cli.parse.table import VERBS, Entry
 
 
@@ -67,8 +67,11 @@ def _print_version(wanted: bool) -> None:
 Version = Annotated[bool, Option("-V", "--version", check=_print_version, help="Show the version.")]
 
 
-def _genvx(show_version: Version = False, named: Remote = None) -> None:
+def _genvx(show_version: Version = False) -> None:
     """Has the options of genvx."""
+
+
+_genvx.parameters = (*parameters_of(_genvx), *ADDED)  # type: ignore[attr-defined]
 
 
 @cache

@@ -79,16 +79,16 @@ def _typed(command: Command, words: list[str]) -> dict[str, Any] | None:
 
 
 def _take_arguments(command: Command, words: list[str], given: dict[str, Any]) -> bool:
-    """Take arguments; False if they are not read here."""
+    """Take arguments; False if they are not read here, or something is missing."""
     for each in command.parameters:
-        if not isinstance(each.info, Argument) or each.name in given:
-            continue
-        taken, words = (words, []) if each.several else (words[:1], words[1:])
-        values = [_value(each, word) for word in taken]
-        if None in values or (each.required and not values):
-            return False
-        if values:
+        if isinstance(each.info, Argument) and each.name not in given and words:
+            taken, words = (words, []) if each.several else (words[:1], words[1:])
+            values = [_value(each, word) for word in taken]
+            if None in values:
+                return False
             given[each.name] = values if each.several else values[0]
+        if each.required and each.name not in given:
+            return False
     return not words
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.expanding import goes_with
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Context, Exit, parameters_of
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 # The parameters of what only a run has, which its host keeps.

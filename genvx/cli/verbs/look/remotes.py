@@ -89,7 +89,7 @@ def remotes_start(
     name: Name,
     reinit: Reinit = False,
     yes: Yes = False,
-    timeout: Patience = _PATIENCE,
+    patience: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
@@ -101,7 +101,7 @@ def remotes_start(
     Example: genvx remotes start lab -y
     """
     where = Where(remote=True, named=name)
-    raise Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
+    raise Exit(_start(where, reinit, yes=yes, patience=patience, json=json))
 
 
 @remotes.command("stop")
@@ -128,7 +128,7 @@ def start(
     name: MaybeName = "",
     reinit: Reinit = False,
     yes: Yes = False,
-    timeout: Patience = _PATIENCE,
+    patience: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
@@ -139,7 +139,7 @@ def start(
     """
     _require_name("start", name)
     where = alone(context, name)
-    raise Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
+    raise Exit(_start(where, reinit, yes=yes, patience=patience, json=json))
 
 
 def stop(
@@ -180,7 +180,7 @@ def alone(context: Context, name: str) -> Where:
     return replace(where, named=name)
 
 
-def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -> int:
+def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) -> int:
     from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
@@ -194,13 +194,13 @@ def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -
     rented = renting.rented(where.named or "")
     if rented is not None:
         with naming("--timeout"):
-            patience = parse_seconds(timeout)
-        return renting.start(rented, reinit=reinit, yes=yes, patience=patience, json=json)
+            seconds = parse_seconds(patience)
+        return renting.start(rented, reinit=reinit, yes=yes, patience=seconds, json=json)
     allocated = allocating.allocated(where.named or "")
     if allocated is not None:
         with naming("--timeout"):
-            patience = parse_seconds(timeout)
-        return allocating.start(allocated, reinit=reinit, patience=patience, json=json)
+            seconds = parse_seconds(patience)
+        return allocating.start(allocated, reinit=reinit, patience=seconds, json=json)
     if reinit:
         return views.reinit(where, json=json)
     views.refuse(where.named or "", "started")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from genvx.cli.ask import options, runoptions, serveoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Context, Exit
 from genvx.core.runs.service import MARK, TAG, Service
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 

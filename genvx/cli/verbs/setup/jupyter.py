@@ -8,7 +8,6 @@ from typing import Annotated
 from genvx.cli.ask import options
 from genvx.cli.ask.requested import visible_as_of
 from genvx.cli.ask.wants import Device, MinMemory, Time, Visible, Wait
-from genvx.cli.entries import kernels
 from genvx.cli.parse.declaring import FOR_EVER, Group, Option
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
@@ -50,6 +49,8 @@ def install(
 
     Example: genvx jupyter install --gpus 2 --name two-gpus
     """
+    from genvx.cli.entries import kernels
+
     kernels.require_name(name)
     wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
     for option, text in (("--wait", wait), ("--time", time)):
@@ -93,6 +94,8 @@ def uninstall(name: Kernel = "genvx") -> None:
 
     Example: genvx jupyter uninstall --name two-gpus
     """
+    from genvx.cli.entries import kernels
+
     kernels.require_name(name)
     kernels.remove(name)
     print(f"Removed the kernel {name}")

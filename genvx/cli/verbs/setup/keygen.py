@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from contextlib import suppress
 from typing import Annotated
 
@@ -92,6 +91,8 @@ def _require_unseen_by_git(path: str) -> None:
         if above == os.path.dirname(above):
             return
         above = os.path.dirname(above)
+    import subprocess
+
     try:
         answer = subprocess.run(
             ["git", "-C", place, "check-ignore", "-q", "--", os.path.basename(path)],
