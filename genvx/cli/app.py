@@ -10,8 +10,7 @@ import typer
 from genvx.cli.parse.building import built
 from genvx.cli.parse.declaring import Exit
 from genvx.cli.parse.loading import root as declared
-from genvx.cli.parse.remoteoption import on_remote
-from genvx.cli.parse.scan import spell_out_wait
+from genvx.cli.parse.scan import on_remote, spell_out_wait
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.shown.console import say

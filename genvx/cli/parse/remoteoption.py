@@ -1,7 +1,7 @@
 """--remote NAME: a verb on the hosts of a remote, as genvx remote has it.
 
 It may be written before a verb or after it. Such a command line is one of genvx remote, and becomes
-that before it is parsed, so that the verb has its options for many hosts.
+that before it is parsed (`on_remote`, in `scan.py`), so the verb has its options for many hosts.
 """
 
 from __future__ import annotations
@@ -64,26 +64,3 @@ def not_behind(names: Iterable[str]) -> set[str]:
     """
     taken = set(names)
     return taken.union(_ELSEWHERE) if "--only-host" in taken else taken
-
-
-def on_remote(command: Any, words: list[str]) -> list[str]:
-    """Return the command line, as one of genvx remote if it names a remote.
-
-    command: the click command of genvx.
-    """
-    # Most command lines have no such word, and nothing is built for them.
-    if words[:1] == ["remote"] or not any(map(_may_name_one, words)):
-        return words
-    from genvx.cli.parse.scan import scan
-
-    far = ["remote", *words]
-    for _, _, option in scan(command, far):
-        if "--remote" in getattr(option, "opts", ()):
-            return far
-    return words
-
-
-def _may_name_one(word: str) -> bool:
-    return word.partition("=")[0] == "--remote" or (
-        word.startswith("-") and not word.startswith("--") and "r" in word
-    )
