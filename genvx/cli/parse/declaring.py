@@ -89,8 +89,8 @@ class Argument(Typed):
 class Parameter:
     """A parameter of a verb.
 
-    annotation: its type. names: those of an option; none of an argument. passed: False if the
-    function of the verb is not given it.
+    annotation: its type. names, help: those of `info`, or what a verb has in their place; an
+    argument has no names. passed: False if the function of the verb is not given it.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Parameter:
 
     @property
     def kind(self) -> Any:
-        """The type of a value, and whether there may be several."""
+        """The type of a value."""
         return get_args(self._whole)[0] if self.several else self._whole
 
     @property
@@ -133,7 +133,7 @@ def without(parameters: Iterable[Parameter], taken: set[str]) -> Iterator[Parame
             yield replace(each, names=names)
 
 
-def unwrap(function: Any) -> Any:
+def _unwrapped(function: Any) -> Any:
     """Return the function that decorators have wrapped."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
@@ -214,7 +214,7 @@ class Command:
         if self.function is None:
             return None
         passed = {each.name: given[each.name] for each in self.parameters if each.passed}
-        code = unwrap(self.function).__code__
+        code = _unwrapped(self.function).__code__
         if "context" in code.co_varnames[: code.co_argcount]:
             passed["context"] = context
         return self.function(**passed)
