@@ -6,26 +6,29 @@ killed, nothing holds its lease any more, and the container still uses the GPUs.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from genvx.core.finding import WARNING, Finding
+from genvx.local.running import runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Callable
-
-    from genvx.core.runs.container import Runtime
 
 
 def of_containers(
-    found: Iterable[tuple[Runtime, str, str]], alive: Callable[[], Collection[str]]
+    environ: Mapping[str, str], alive: Callable[[], Collection[str]]
 ) -> Iterator[Finding]:
     """Check the containers of one's own runs.
 
-    found: the runtime and the name of each, and the id of its run. alive: returns the ids of all
-    environments; asked after the containers, which end before them.
+    alive: returns the ids of all environments; asked after the containers, which end before them.
     """
-    seen = list(found)
+    seen = [
+        (found.runtime.value, name, run)
+        for found in runtimes.all_here(environ)
+        for name, run in runtimes.containers(found, environ, os.getuid())
+    ]
     known = alive() if seen else ()
     for runtime, name, run in seen:
         if run not in known:
@@ -33,5 +36,5 @@ def of_containers(
                 "containers",
                 WARNING,
                 f"container {name} goes on, but nothing holds the GPUs of its run {run}",
-                f"{runtime.value} rm --force {name} ends it",
+                f"{runtime} rm --force {name} ends it",
             )

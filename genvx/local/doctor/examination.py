@@ -13,7 +13,6 @@ from genvx.local.doctor.containers import of_containers
 from genvx.local.doctor.devices import of_devices
 from genvx.local.doctor.needs import of_python, of_room
 from genvx.local.doctor.state import of_state
-from genvx.local.running.runtimes import listings
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.lockfile import filelock_version
 from genvx.local.state.store import LeaseStore
@@ -21,7 +20,6 @@ from genvx.local.state.store import LeaseStore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from genvx.core.runs.container import Runtime
     from genvx.local.devices.inventory import Inventory
     from genvx.local.state.paths import Places
 
@@ -36,24 +34,12 @@ def examine(
 
     rooms: directories that need room on their disks; what for, and where.
     """
-    # The clients of container runtimes take longest, so they work while we look at all else.
-    with listings(environ, os.getuid()) as containers:
-        return tuple(_examined(environ, survey, places, rooms or {}, containers))
-
-
-def _examined(
-    environ: Mapping[str, str],
-    survey: Callable[[], Inventory],
-    places: Places,
-    rooms: Mapping[str, str],
-    containers: Callable[[], list[tuple[Runtime, str, str]]],
-) -> list[Finding]:
     findings = [
         Finding("genvx", OK, __version__),
         *of_python(environ),
         *_filelock(),
         *_logout(),
-        *of_room(rooms),
+        *of_room(rooms or {}),
     ]
     try:
         inventory = survey()
@@ -65,18 +51,18 @@ def _examined(
         state = StateDirectory(places.state_root(environ), former=places.former_root(environ))
     except StateError as error:
         findings.append(Finding("state", ERROR, str(error)))
-        return findings
+        return tuple(findings)
     try:
         findings += _policy(state)
         findings += of_state(state, places)
         if inventory is not None:
             findings += of_devices(inventory, state)
-        findings += of_containers(containers(), lambda: _environments(state))
+        findings += of_containers(environ, lambda: _environments(state))
     except GenvxError as error:
         findings.append(Finding("state", ERROR, str(error)))
     finally:
         state.close()
-    return findings
+    return tuple(findings)
 
 
 def _environments(state: StateDirectory) -> set[str]:

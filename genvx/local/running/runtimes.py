@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.container import Runtime, listing, run_of
@@ -56,28 +56,13 @@ def find(wanted: Optional[Runtime], environ: Mapping[str, str]) -> Found:
     )
 
 
-@contextmanager
-def listings(
-    environ: Mapping[str, str], uid: int
-) -> Iterator[Callable[[], list[tuple[Runtime, str, str]]]]:
-    """Ask all runtimes at once for the containers of a user's runs.
-
-    Give what waits for the answers, and returns the runtime and the name of each container, and the
-    id of its run. A runtime that does not answer has none.
+def containers(found: Found, environ: Mapping[str, str], uid: int) -> Iterator[tuple[str, str]]:
+    """The containers of a user's runs: the name of each, and the id of its run. Nothing if the
+    runtime does not answer.
     """
-    with ExitStack() as stack:
-        asked = [
-            (found.runtime, stack.enter_context(Client(listing(found.program, uid), environ)))
-            for found in all_here(environ)
-            if found.runtime is not Runtime.APPTAINER
-        ]
-        yield lambda: [
-            (runtime, name, run) for runtime, client in asked for name, run in _containers(client)
-        ]
-
-
-def _containers(client: Client) -> Iterator[tuple[str, str]]:
-    code, text = client.answer(time.sleep, most=5.0)
+    if found.runtime is Runtime.APPTAINER:
+        return
+    code, text = ask(listing(found.program, uid), environ, time.sleep, most=5.0)
     for word in text.split() if not code else ():
         # Warnings come along.
         run = run_of(word)
@@ -92,71 +77,47 @@ def ask(
     *,
     most: float = _ANSWER,
 ) -> tuple[int, str]:
-    """Run a client to its end; return what its `answer` returns."""
-    with Client(argv, environ) as client:
-        return client.answer(sleep, most=most)
+    """Run a client to its end; return its exit code, and what it has written.
 
-
-class Client:
-    """A client of a runtime, which was started. It is killed where its answer is not awaited."""
-
-    def __init__(self, argv: tuple[str, ...], environ: Mapping[str, str]) -> None:
-        self._answer: Optional[tuple[int, str]] = None
-        self._read = -1
+    sleep: is called with seconds between looks. most: seconds that it has; then it is killed.
+    """
+    try:
+        read, write = os.pipe()
         try:
-            self._read, write = os.pipe()
-            try:
-                self._pid = os.posix_spawn(
-                    argv[0],
-                    argv,
-                    dict(environ),
-                    file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        (os.POSIX_SPAWN_DUP2, write, 1),
-                        (os.POSIX_SPAWN_DUP2, write, 2),
-                    ],
-                    # A supervisor blocks and ignores signals; a client needs them.
-                    setsigmask=[],
-                    setsigdef=[signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE],
-                )
-            finally:
-                os.close(write)
-            os.set_blocking(self._read, False)
-        except OSError as error:
-            self._answer = 127, error.strerror or "it cannot be started"
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if self._answer is None:
-            self._kill()
-        if self._read >= 0:
-            os.close(self._read)
-
-    def answer(self, sleep: Callable[[float], object], *, most: float = _ANSWER) -> tuple[int, str]:
-        """Wait for its end; return its exit code, and what it has written.
-
-        sleep: is called with seconds between looks. most: seconds that it has; then it is killed.
-        """
+            pid = os.posix_spawn(
+                argv[0],
+                argv,
+                dict(environ),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, write, 1),
+                    (os.POSIX_SPAWN_DUP2, write, 2),
+                ],
+                # A supervisor blocks and ignores signals; a client needs them.
+                setsigmask=[],
+                setsigdef=[signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE],
+            )
+        finally:
+            os.close(write)
+    except OSError as error:
+        return 127, error.strerror or "it cannot be started"
+    try:
+        os.set_blocking(read, False)
         end = time.monotonic() + most
         data = b""
-        while self._answer is None:
-            done, status = os.waitpid(self._pid, os.WNOHANG)
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
             with suppress(BlockingIOError):
-                data = (data + os.read(self._read, _MOST_BYTES))[-_MOST_BYTES:]
+                data = (data + os.read(read, _MOST_BYTES))[-_MOST_BYTES:]
             if done:
-                self._answer = _code(status), data.decode("utf-8", "replace")
-            elif time.monotonic() >= end:
-                self._kill()
-                self._answer = 124, f"no answer in {most:g} s"
-            else:
-                sleep(0.02)
-        return self._answer
-
-    def _kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+                return _code(status), data.decode("utf-8", "replace")
+            if time.monotonic() >= end:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                return 124, f"no answer in {most:g} s"
+            sleep(0.02)
+    finally:
+        os.close(read)
 
 
 def _code(status: int) -> int:
