@@ -35,7 +35,7 @@ def answering(words: list[str]) -> Callable[[], int] | None:
 
     def answer() -> int:
         gpus, command, quiet = found
-        context = Context(None, hosts, "run")
+        context = Context(remote.name, None, hosts, "run")
         remote.told(context, hosts)
         where: Where = context.obj
         return run(replace(where, quiet=True) if quiet else where, gpus, command)

@@ -88,7 +88,7 @@ def _function(command: Command) -> Callable[..., Any]:
 
     def function(context: typer.Context, **given: Any) -> Any:
         typed = [each.name for each in parameters if _was_typed(context, each.name)]
-        ours = Context(context.obj, typed, context.invoked_subcommand)
+        ours = Context(command.name, context.obj, typed, context.invoked_subcommand)
         result = command.call(ours, given)
         context.obj = ours.obj
         return result

@@ -33,13 +33,15 @@ class Exit(Exception):
 class Context:
     """What a verb is told besides its parameters.
 
-    obj: the hosts that genvx remote was given; None for this machine. typed: names of parameters
-    that were typed. invoked_subcommand: of a group of verbs, the verb that follows.
+    name: that of the verb. obj: the hosts that genvx remote was given; None for this machine.
+    typed: names of parameters that were typed. invoked_subcommand: of a group of verbs, the verb
+    that follows.
     """
 
     def __init__(
-        self, obj: Any, typed: Iterable[str], invoked_subcommand: str | None = None
+        self, name: str, obj: Any, typed: Iterable[str], invoked_subcommand: str | None = None
     ) -> None:
+        self.name = name
         self.obj = obj
         self.typed = frozenset(typed)
         self.invoked_subcommand = invoked_subcommand

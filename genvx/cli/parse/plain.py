@@ -51,7 +51,7 @@ def _act(calls: list[Call]) -> int:
     obj = result = None
     try:
         for command, given, verb in calls:
-            context = Context(obj, given, verb)
+            context = Context(command.name, obj, given, verb)
             result = command.told(context, given)
             obj = context.obj
     except Exit as end:

@@ -100,5 +100,5 @@ def ask_each(
             run: RunInfo | None = several.attempt(host, found, host.answer, question(found))
             if run is not None:
                 several.done(host, run, did, f"{did.capitalize()} run {run.label_or_id}")
-    several.finish(f"runs {context.info_name}")
+    several.finish(f"runs {context.name}")
     raise Exit(several.code)
