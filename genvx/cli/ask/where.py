@@ -9,7 +9,7 @@ from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
 from genvx.core.value import replace, value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
-from genvx.shown.console import say
+from genvx.shown.console import tell
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOCAL_NAME = "localhost"
-
-
-def _say(line: str) -> None:
-    say(f"genvx: {line}")
 
 
 @value
@@ -119,7 +115,7 @@ class Where(Reporting):
             accept_new_host_keys=self.accept_new_host_keys,
             host_lost_after=self.host_lost_after,
             prompt=prompt(),
-            tell=_say,
+            tell=tell,
             typed=self.typed,
         )
 
@@ -164,7 +160,7 @@ class Where(Reporting):
             specs=self.specs,
             selection=selection,
             login=self.login,
-            tell=_say,
+            tell=tell,
         )
         return cast("Fleet[Any]", KeptFleet(specs, warmth, lambda: self._connected(specs)))
 
