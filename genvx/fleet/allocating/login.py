@@ -109,7 +109,7 @@ class Login:
             if isinstance(error, HostError):
                 message = f"the login node of {self._remote}: {error}"
                 raise type(error)(message, kind=error.kind) from None
-            raise error
+            raise CloudError(f"remote {self._remote}: {error}") from None
         (said,) = outcomes.succeeded.values()
         program = words[0]
         if said.code == 127:
