@@ -124,7 +124,7 @@ class Allocation:
             # "Socket timed out" may mean that it was accepted all the same.
             job = self.look() if "imed out" in str(error) else None
             if job is None or not job.live:
-                raise CloudError(f"could not allocate nodes for {self.name}: {error}") from None
+                raise CloudError(f"could not allocate nodes: {error}") from None
         end = time.monotonic() + _ACCEPTED
         while True:
             job = self.look()

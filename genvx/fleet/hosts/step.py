@@ -40,13 +40,14 @@ exec "${{SHELL:-/bin/sh}}" -c "$(printf %s "$line" | base64 -d)"
 # srun tells on its stderr when a command ends with a code that is not 0, which is no error to us.
 # So its own messages and its exit code are collected in `said`, and what the command writes to its
 # stderr goes through descriptor 3: a pipe, because srun opens it by name, which sockets refuse. In
-# a terminal the command has that alone.
+# a terminal the command has that alone. A step called interactive is a shell to programs that look
+# whether Slurm starts their processes, such as Lightning; in others they start none of their own.
 _ON_LOGIN = """\
 job=$1 node=$2 line=$4 program=$5 left=$7 there=$(printf %s "$6" | base64 -d)
 command -v srun >/dev/null || { echo "genvx: there is no srun on the login node" >&2; exit 127; }
 exec 4>&1 6>&2
 step() {
-  srun --jobid="$job" --overlap --cpu-bind=none --mpi=none -N1 -n1 -w "$node" "$@" \\
+  srun --jobid="$job" -J interactive --overlap --cpu-bind=none --mpi=none -N1 -n1 -w "$node" "$@" \\
     /bin/sh -c "$there" genvx-step "$line" "$left" "$program" relay "$job" "$line"
 }
 if [ "$3" = tty ]; then
