@@ -78,7 +78,7 @@ def login(tmp_path_factory) -> Iterator[tuple[Path, Door]]:
         (programs / name).write_text(_PROGRAM.format(directory=directory))
         (programs / name).chmod(0o755)
     (directory / "door").mkdir()
-    more = {"PATH": f"{programs}:/usr/bin:/bin"}
+    more = {"PATH": f"{programs}:/usr/bin:/bin", "SQUEUE_PARTITION": "other"}
     with door("openssh", directory / "door", more=more) as made:
         yield directory, made
 
@@ -146,7 +146,7 @@ def test_a_login_node_that_ends_its_answer_and_says_no_more_is_left_in_time(node
 
 def test_what_is_asked_for_reaches_sbatch_as_it_was_written(node):
     node.does("sbatch", "echo 'sbatch: error: no' >&2; exit 1\n")
-    assert node.start() == ["could not allocate nodes for lab: remote lab: sbatch says: no"]
+    assert node.start() == ["could not allocate nodes: remote lab: sbatch says: no"]
     (words,) = node.asked("sbatch")
     assert " --partition=a,b --constraint=a100&nvlink --wrap srun " in words
 
@@ -237,6 +237,19 @@ def test_the_time_that_is_left_is_shown(node):
     said = run_genvx("remotes", "status", "lab", "--json", env=node.environ)
     # There is no srun, so the node itself is not available.
     assert '"left_seconds": 4205.0' in said.stdout, said.stderr
+
+
+def test_a_login_node_that_is_down_is_said_as_for_other_remotes(node, tmp_path):
+    path = tmp_path / "away.yml"
+    path.write_text("remotes: {lab: {type: slurm, host: '127.0.0.1:1', time: 1h}}\n")
+    said = run_genvx("remotes", "status", "lab", env={"GENVX_REMOTES": str(path)})
+    assert said.returncode == 2
+    assert said.stderr.startswith("genvx: lab (127.0.0.1:1) is not available: it is down: ")
+
+
+def test_variables_that_hide_jobs_from_squeue_do_not_count(node):
+    node.does("squeue", f"[ -n \"$SQUEUE_PARTITION\" ] || echo '{RUNNING}'\n")
+    assert node.look() is not None
 
 
 def test_a_shell_that_runs_nothing_is_told_apart_from_an_empty_queue(tmp_path):

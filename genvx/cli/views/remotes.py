@@ -11,7 +11,7 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import answers, failed_host
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.errors import FleetError, GenvxError, InvalidInput, kind_of
+from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.remotes.reading import load, remote_named
 from genvx.shown.columns import Fitting
 from genvx.shown.console import say, tell
@@ -100,7 +100,13 @@ def status(where: Where, *, json: bool = False) -> int:
     if remote.type == "slurm":
         from genvx.cli import allocating
 
-        specs, about, job = allocating.look(remote)
+        try:
+            specs, about, job = allocating.look(remote)
+        except HostError as error:
+            if json:
+                _document(remote, [], available=False, job=None)
+            say(f"genvx: {remote.name} ({remote.where}) is not available: {_fault(error)}")
+            return InvalidInput.exit_code
         if not specs:
             if json:
                 _document(remote, [], available=False, job=job)

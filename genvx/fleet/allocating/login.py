@@ -28,9 +28,11 @@ _MOST = 1 << 20
 _LINES = 8192
 # A start-up file of the shell may print; what counts stands between words that nobody can guess,
 # and behind them what the program has printed on its stderr. Without a backslash, which shells read
-# in different ways.
+# in different ways. The variables would hide jobs, or have sbatch wait until its job has ended.
 _SCRIPT = (
-    'echo "$0"; LC_ALL=C; export LC_ALL; { said=$("$@" 2>&1 >&3); code=$?; } 3>&1; '
+    'echo "$0"; LC_ALL=C; export LC_ALL; '
+    "unset SQUEUE_ACCOUNT SQUEUE_LICENSES SQUEUE_PARTITION SQUEUE_QOS SQUEUE_USERS SBATCH_WAIT; "
+    '{ said=$("$@" 2>&1 >&3); code=$?; } 3>&1; '
     'echo "$0"; echo "$said"; exit "$code"'
 )
 # Slurm retries for a while when its controller is busy.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 KEPT = "GENVX_JOB_DEVICES"
 # When the job ends, in seconds since 1970. genvx sets the first on the nodes of its allocations;
-# Slurm, from 23.02 on, the second.
+# Slurm sets the second, but not yet in 22.05.
 ENDS = "GENVX_JOB_ENDS"
 _SLURM_ENDS = "SLURM_JOB_END_TIME"
 # Seconds before the end of the job at which an environment ends, so that what runs there can end by
