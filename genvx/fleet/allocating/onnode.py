@@ -28,8 +28,6 @@ import sys
 import time
 
 _MOST = 1 << 24
-
-
 # Seconds in which the process that lasts begins to listen, after the job has begun.
 _PATIENCE = 30.0
 
@@ -71,7 +69,8 @@ def hold(job: str) -> None:
     listener.listen(64)
     while True:
         connection, _ = listener.accept()
-        if os.fork() == 0:
+        # Others may connect as often as they like, and get no process for it.
+        if is_ours(connection) and os.fork() == 0:
             try:
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -83,8 +82,6 @@ def hold(job: str) -> None:
 
 def serve(connection: socket.socket) -> None:
     """Start one command with the streams that come with it; say its exit code at its end."""
-    if not is_ours(connection):
-        return
     size = array.array("i").itemsize
     _, sent, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(3 * size))
     streams = array.array("i")
