@@ -95,6 +95,7 @@ def test_a_complaint_has_what_the_site_says_and_what_became_of_it():
         ("RUNNING", "2-00:00:01", 172801),
         ("RUNNING", "UNLIMITED", None),
         ("RUNNING", "INVALID", None),
+        ("RUNNING", "0:00", None),
         ("PENDING", "20:00", None),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from genvx.errors import CloudError, GenvxError, HostLost, NotRunning, WaitedTooLong
 from genvx.fleet.allocating.jobs import Job
 from genvx.fleet.allocating.login import run_plainly
-from genvx.fleet.allocating.remote import look
+from genvx.fleet.allocating.remote import look, nodes
 from genvx.fleet.allocating.starting import Allocation
 from genvx.fleet.remotes.reading import remote_named
 from genvx.fleet.remotes.remote import Remote
@@ -232,6 +232,21 @@ def test_a_job_that_ends_while_it_is_given_back_is_no_error(node):
         allocation.close()
 
 
+def test_a_job_whose_time_is_over_is_no_allocation_and_can_be_given_back(node):
+    node.lists("12|RUNNING|INVALID|n1|x|None")
+    node.does("sbatch", f"echo \"echo '{PENDING.replace('12', '13', 1)}'\" >$D/squeue\n")
+    with pytest.raises(NotRunning, match="job 12 is RUNNING, with its time over; ask"):
+        nodes(node.remote, node.environ)
+    assert node.start()[0] == "lab: job 13 is PENDING (Priority)"
+    node.lists("12|RUNNING|0:00|n1|x|None")
+    node.does("scancel", "rm $D/squeue\n")
+    allocation = Allocation(node.remote, print, node.environ)
+    try:
+        assert allocation.stop(lambda line: None) == (12,)
+    finally:
+        allocation.close()
+
+
 def test_the_time_that_is_left_is_shown(node):
     node.lists("12|RUNNING|1:10:05|n1|x|None")
     said = run_genvx("remotes", "status", "lab", "--json", env=node.environ)
@@ -259,5 +274,5 @@ def test_a_shell_that_runs_nothing_is_told_apart_from_an_empty_queue(tmp_path):
             f"remotes: {{lab: {{type: slurm, host: door, time: 1h, private-key: {made.key}}}}}\n"
         )
         environ = {**made.environ(), "GENVX_REMOTES": str(path)}
-        with pytest.raises(CloudError, match="does not run squeue as a login shell does: This acc"):
+        with pytest.raises(CloudError, match="does not run squeue: This account"):
             look(remote_named("lab", environ), environ)

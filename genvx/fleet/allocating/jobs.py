@@ -65,8 +65,15 @@ class Job:
 
     @property
     def held(self) -> bool:
-        """Whether it has its nodes."""
-        return self.state in _HELD
+        """Whether it has its nodes, and commands may start there."""
+        return self.state in _HELD and not self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether its time is over, and Slurm has not ended it yet: that may take half a minute, or
+        for ever (OverTimeLimit). No step begins any more.
+        """
+        return self.state in _HELD and self.left in ("INVALID", "0:00")
 
     @property
     def ends(self) -> bool:
@@ -96,12 +103,14 @@ class Job:
     def why(self) -> str:
         """Its state and the reason, as people read them."""
         named = self.reason not in ("", "None", "(null)")
-        return f"{self.state} ({self.reason})" if named else self.state
+        state = f"{self.state}, with its time over" if self.over else self.state
+        return f"{state} ({self.reason})" if named else state
 
 
 def read_jobs(lines: Iterable[str]) -> tuple[Job, ...]:
     """Read what squeue prints with FORMAT, the job that counts first: one that has its nodes before
-    one that waits, and of these the oldest; then those that have ended, the newest first.
+    one that waits, and of these the oldest; then those that have ended, or whose time is over, the
+    newest first.
 
     Raises:
         CloudError: a line is none of squeue's.

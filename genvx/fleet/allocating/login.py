@@ -164,5 +164,5 @@ def run_plainly(host: SSHHost, words: Sequence[str], seconds: float) -> Said:
     parts = data.decode("utf-8", "replace").split(f"{token}\n")
     if len(parts) != 3:
         said = complaint((errors or data).decode("utf-8", "replace"))
-        raise CloudError(f"{host.name} does not run {program} as a login shell does: {said}")
+        raise CloudError(f"{host.name} does not run {program}: {said}")
     return Said(code, parts[1], parts[2])

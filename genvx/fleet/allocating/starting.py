@@ -210,12 +210,12 @@ class Allocation:
             CloudError: Slurm does not do it. HostError: the login node cannot be asked.
         """
         name = name_of(self.remote)
-        live = [job for job in self._login.jobs(name) if job.live]
+        live = [job for job in self._login.jobs(name) if job.live or job.over]
         if not live:
             return ()
         self.job = live[0]
         ids = " and ".join(str(job.id) for job in live)
-        what = "what runs there ends" if live[0].held else "it has no nodes yet"
+        what = "what runs there ends" if not live[0].waits else "it has no nodes yet"
         confirm(f"give back job {ids}; {what}")
         refused: CloudError | None = None
         for job in live:
@@ -224,9 +224,9 @@ class Allocation:
             except CloudError as error:
                 refused = error
         end, pause = time.monotonic() + _ENDING, _PAUSE / 2
-        while left := [job for job in self._login.jobs(name) if job.live or job.ends]:
+        while left := [job for job in self._login.jobs(name) if job.live or job.over or job.ends]:
             # One that has just ended by itself cannot be cancelled, and need not be.
-            if refused is not None and any(job.live for job in left):
+            if refused is not None and not all(job.ends for job in left):
                 raise refused
             if time.monotonic() > end:
                 self.tell(f"{self.name}: job {left[0].id} is cancelled, and still {left[0].why}")
