@@ -102,10 +102,10 @@ def status(where: Where, *, json: bool = False) -> int:
 
         try:
             specs, about, job = allocating.look(remote)
-        except HostError as error:
+        except HostError as fault:
             if json:
                 _document(remote, [], available=False, job=None)
-            say(f"genvx: {remote.name} ({remote.where}) is not available: {_fault(error)}")
+            say(f"genvx: {remote.name} ({remote.where}) is not available: {_fault(fault)}")
             return InvalidInput.exit_code
         if not specs:
             if json:
