@@ -4,6 +4,7 @@ Slurm's.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from genvx.fleet.allocating.jobs import Job
 from genvx.fleet.allocating.login import run_plainly
 from genvx.fleet.allocating.remote import look, nodes
 from genvx.fleet.allocating.starting import Allocation
+from genvx.fleet.hosts.step import FINDING
 from genvx.fleet.remotes.reading import remote_named
 from genvx.fleet.remotes.remote import Remote
 from tests.conftest import run_genvx
@@ -260,6 +262,21 @@ def test_a_login_node_that_is_down_is_said_as_for_other_remotes(node, tmp_path):
     said = run_genvx("remotes", "status", "lab", env={"GENVX_REMOTES": str(path)})
     assert said.returncode == 2
     assert said.stderr.startswith("genvx: lab (127.0.0.1:1) is not available: it is down: ")
+
+
+def test_programs_that_only_a_login_shell_finds_are_found(tmp_path):
+    (tmp_path / ".bash_profile").write_text('echo welcome; PATH="$PATH:$HOME"\n')
+    # The machine may have Slurm.
+    (tmp_path / "genvx-only").write_text("#!/bin/sh\necho found\n")
+    (tmp_path / "genvx-only").chmod(0o755)
+    said = subprocess.run(
+        ["/bin/sh", "-c", f"{FINDING.format('genvx-only')}; genvx-only"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stdout == "found\n", said.stderr
 
 
 def test_variables_that_hide_jobs_from_squeue_do_not_count(node):

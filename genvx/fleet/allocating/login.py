@@ -12,7 +12,7 @@ from genvx.errors import CloudError, HostError, HostLost
 from genvx.fleet.allocating.jobs import FORMAT, Job, complaint, read_jobs
 from genvx.fleet.detaching.plainline import quoted
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hosts.step import ON_NODE, coded, onnode
+from genvx.fleet.hosts.step import FINDING, ON_NODE, coded, onnode
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.defaults import TIMEOUT
 from genvx.ssh.ending import close_channel
@@ -32,7 +32,8 @@ _LINES = 8192
 _SCRIPT = (
     'echo "$0"; LC_ALL=C; export LC_ALL; '
     "unset SQUEUE_ACCOUNT SQUEUE_LICENSES SQUEUE_PARTITION SQUEUE_QOS SQUEUE_USERS SBATCH_WAIT; "
-    '{ said=$("$@" 2>&1 >&3); code=$?; } 3>&1; '
+    + FINDING.format('"$1"')
+    + '; { said=$("$@" 2>&1 >&3); code=$?; } 3>&1; '
     'echo "$0"; echo "$said"; exit "$code"'
 )
 # Slurm retries for a while when its controller is busy.
@@ -117,8 +118,7 @@ class Login:
         if said.code == 127:
             raise CloudError(
                 f"there is no {program} on the login node of {self._remote}: host must be one of "
-                "Slurm's login nodes, and its programs on the PATH of a shell that is not "
-                "interactive"
+                "Slurm's login nodes, and its programs on the PATH of a login shell there"
             )
         if said.code:
             raise CloudError(f"remote {self._remote}: {program} says: {complaint(said.errors)}")

@@ -34,6 +34,12 @@ fi
 exec "${{SHELL:-/bin/sh}}" -c "$(printf %s "$line" | base64 -d)"
 """
 
+# Finds a program where only a login shell has it on its PATH, as many clusters have Slurm's.
+FINDING = (
+    "command -v {} >/dev/null || "
+    "PATH=$PATH:$(bash -lc 'echo; echo \"$PATH\"' </dev/null 2>/dev/null | tail -n 1)"
+)
+
 # On the login node. $1: of which job. $2: on which node. $3: whether in a terminal. $4: the line.
 # $5: the program, or -. $6: ON_NODE. $7: the seconds that the job has left, or -.
 #
@@ -42,7 +48,11 @@ exec "${{SHELL:-/bin/sh}}" -c "$(printf %s "$line" | base64 -d)"
 # stderr goes through descriptor 3: a pipe, because srun opens it by name, which sockets refuse. In
 # a terminal the command has that alone. A step called interactive is a shell to programs that look
 # whether Slurm starts their processes, such as Lightning; in others they start none of their own.
-_ON_LOGIN = """\
+_ON_LOGIN = (
+    f"""\
+{FINDING.format("srun")}
+"""
+    + """\
 job=$1 node=$2 line=$4 program=$5 left=$7 there=$(printf %s "$6" | base64 -d)
 command -v srun >/dev/null || { echo "genvx: there is no srun on the login node" >&2; exit 127; }
 exec 4>&1 6>&2
@@ -79,6 +89,7 @@ fi
 printf '%s\\n' "${said%"$code"}" | grep -v -e "Exited with exit code" -e "^ *$" >&2
 exit "$code"
 """
+)
 
 
 @dataclass(frozen=True)
