@@ -112,7 +112,7 @@ def _write(directory: Path, controller: int, daemons: Sequence[int]) -> None:
             for node, port in zip((NODE, OTHER), daemons, strict=True)
         ),
         f"PartitionName=gpu Nodes={NODE} Default=YES MaxTime=60 State=UP",
-        f"PartitionName=pair Nodes={NODE},{OTHER} MaxTime=60 State=UP",
+        f"PartitionName=pair Nodes={NODE},{OTHER} MaxTime=60 State=UP CpuBind=core",
         f"PartitionName=urgent Nodes={NODE} MaxTime=60 PriorityTier=9 State=UP",
         f"PartitionName=closed Nodes={NODE} State=DOWN",
     ]

@@ -95,8 +95,8 @@ class Login:
             CloudError: Slurm refuses it. HostError: the login node does not say whether it does.
         """
         words = f"/bin/sh -c {_decoded(ON_NODE)} genvx-step - - {onnode()} hold"
-        # The step has all CPUs of the job: bound to those of one task, whatever it starts would
-        # have one. Where no Python starts on a node, commands run in steps of their own. The job
+        # Where a cluster binds steps to the cores of their tasks (CpuBind), all that this one starts
+        # would share a core. Where no Python starts on a node, commands run in steps of their own. The job
         # lasts.
         ways = "--overlap --ntasks-per-node=1 --cpu-bind=none --mpi=none --wait=0 -K0"
         holds = f'srun {ways} {words} "$SLURM_JOB_ID"'
