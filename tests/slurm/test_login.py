@@ -21,6 +21,7 @@ from genvx.fleet.remotes.reading import remote_named
 from genvx.fleet.remotes.remote import Remote
 from tests.conftest import run_genvx
 from tests.doors import Door, door
+from tests.helpers import until
 
 pytestmark = [pytest.mark.needs("openssh"), pytest.mark.needs("root")]
 
@@ -144,6 +145,19 @@ def test_a_login_node_that_ends_its_answer_and_says_no_more_is_left_in_time(node
             run_plainly(host, ("squeue",), 1.0)
     finally:
         allocation.close()
+
+
+def test_a_program_that_takes_too_long_is_ended_on_the_login_node(node):
+    node.does("sbatch", "echo $$ >$D/count; exec sleep 600\n")
+    allocation = Allocation(node.remote, print, node.environ)
+    try:
+        (host,) = allocation._login._fleet.hosts
+        said = run_plainly(host, ("sbatch",), 11.0)
+    finally:
+        allocation.close()
+    assert said.code == 124
+    pid = (node.directory / "count").read_text().strip()
+    until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended")
 
 
 def test_what_is_asked_for_reaches_sbatch_as_it_was_written(node):

@@ -33,11 +33,14 @@ _SCRIPT = (
     'echo "$0"; LC_ALL=C; export LC_ALL; '
     "unset SQUEUE_ACCOUNT SQUEUE_LICENSES SQUEUE_PARTITION SQUEUE_QOS SQUEUE_USERS SBATCH_WAIT; "
     + FINDING.format('"$1"')
-    + '; { said=$("$@" 2>&1 >&3); code=$?; } 3>&1; '
+    + "; within=; command -v timeout >/dev/null && within='timeout {within}'; "
+    '{{ said=$($within "$@" 2>&1 >&3); code=$?; }} 3>&1; '
     'echo "$0"; echo "$said"; exit "$code"'
 )
-# Slurm retries for a while when its controller is busy.
-_SECONDS = 60.0
+# Slurm retries for a while when its controller is busy. A program is ended there a little before
+# we stop waiting: a job that sbatch submits later would be one that nobody knows of.
+_SECONDS, _BEFORE = 60.0, 10.0
+_LATE = 124
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,9 @@ class Login:
             CloudError: Slurm refuses it. HostError: the login node does not say whether it does.
         """
         words = f"/bin/sh -c {_decoded(ON_NODE)} genvx-step - - {onnode()} hold"
-        # Where a cluster binds steps to the cores of their tasks (CpuBind), all that this one starts
-        # would share a core. Where no Python starts on a node, commands run in steps of their own. The job
-        # lasts.
+        # Where a cluster binds steps to the cores of their tasks (CpuBind), all that this one
+        # starts would share a core. Where no Python starts on a node, commands run in steps of
+        # their own. The job lasts.
         ways = "--overlap --ntasks-per-node=1 --cpu-bind=none --mpi=none --wait=0 -K0"
         holds = f'srun {ways} {words} "$SLURM_JOB_ID"'
         self._ask("sbatch", "--parsable", *options, "--wrap", f"{holds}; exec sleep 2147483647")
@@ -120,6 +123,8 @@ class Login:
                 f"there is no {program} on the login node of {self._remote}: host must be one of "
                 "Slurm's login nodes, and its programs on the PATH of a login shell there"
             )
+        if said.code == _LATE:
+            raise CloudError(f"remote {self._remote}: {program} timed out; Slurm does not answer")
         if said.code:
             raise CloudError(f"remote {self._remote}: {program} says: {complaint(said.errors)}")
         return said.out
@@ -130,14 +135,16 @@ def _decoded(text: str) -> str:
 
 
 def run_plainly(host: SSHHost, words: Sequence[str], seconds: float) -> Said:
-    """Run a program on a host, without an agent, and return all that it prints.
+    """Run a program on a host, without an agent, and return all that it prints. Its exit code is
+    124 where it was ended because it took too long.
 
     Raises:
         CloudError: what the host says is not what the program has printed. HostError: it cannot be
         reached, or does not say it within so many seconds.
     """
     token, program = secrets.token_hex(8), printable(words[0])
-    line = " ".join(quoted(word) for word in ("/bin/sh", "-c", _SCRIPT, token, *words))
+    script = _SCRIPT.format(within=max(1, round(seconds - _BEFORE)))
+    line = " ".join(quoted(word) for word in ("/bin/sh", "-c", script, token, *words))
     if host.spec.step is not None:
         line = host.spec.step.line(line)
     data, errors, code = b"", b"", -1

@@ -122,9 +122,11 @@ class Allocation:
             self._login.submit(options_of(self.remote))
         except CloudError as error:
             # "Socket timed out" may mean that it was accepted all the same.
-            job = self.look() if "imed out" in str(error) else None
+            late = "timed out" in str(error)
+            job = self.look() if late else None
             if job is None or not job.live:
-                raise CloudError(f"could not allocate nodes: {error}") from None
+                more = f"; {self.there}" if late else ""
+                raise CloudError(f"could not allocate nodes: {error}{more}") from None
         end = time.monotonic() + _ACCEPTED
         while True:
             job = self.look()
