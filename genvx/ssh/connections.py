@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from genvx.errors import GenvxError, HostUnreachable
+from genvx.ssh.apart import apart
 from genvx.ssh.link import Link
 from genvx.ssh.translating import translate
 
@@ -49,6 +50,7 @@ class Connections:
         """Whether a channel that is watched is open on one of the connections."""
         return any(link.pulse.needed for link in self._links)
 
+    @apart()
     def close(self) -> None:
         """Close all connections, including one that is being opened."""
         opening = self._opening
@@ -134,7 +136,11 @@ class Connections:
                     return link, False
             self._opening = deadline
             try:
-                link = Link.open(self._target, self._session, deadline)
+                link = _open(self._target, self._session, deadline)
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    deadline()  # a Ctrl-C: the thread that opens it must not go on
+                raise
             finally:
                 self._opening = None
             # `close` may have ended the deadline after the login succeeded. A link that was kept
@@ -144,3 +150,8 @@ class Connections:
                 raise HostUnreachable("the connection was closed while it opened", kind="timeout")
             self._links.append(link)
             return link, True
+
+
+@apart(moment=0.0, undo=lambda link, *asked: link.close())
+def _open(target: Target, session: Session, deadline: Deadline) -> Link:
+    return Link.open(target, session, deadline)
