@@ -23,7 +23,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 # Seconds that the end of an act is awaited after Ctrl-C, so that what follows comes after it on the
 # connection. Only where the host takes nothing more, or does not answer, an act takes so long.
-_MOMENT = 0.5
+_MOMENT = 0.1
 # Seconds that a thread stays for the next act, which often follows at once.
 _IDLE = 0.1
 
