@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genvx.ssh.config.target import Target
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
+    from genvx.ssh.transport import Channel
 
 _CLOSE_PATIENCE = 0.1
 # What paramiko raises when a channel or a connection fails; anything else is a fault of ours.
@@ -73,7 +74,7 @@ class Connections:
         deadline: Deadline,
         ask: Callable[[paramiko.Channel], None],
         window: int | None = None,
-    ) -> tuple[Link, paramiko.Channel]:
+    ) -> tuple[Link, Channel]:
         """Open a channel and make the request `ask` on it; return its connection and the channel.
         window: as Link.channel.
 

@@ -30,7 +30,7 @@ from genvx.ssh.proxy import Proxy
 from genvx.ssh.pulse import Pulse
 from genvx.ssh.through import Through
 from genvx.ssh.translating import translate
-from genvx.ssh.transport import Transport
+from genvx.ssh.transport import Channel, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,13 +215,13 @@ class Link:
         deadline: Deadline,
         ask: Callable[[paramiko.Channel], None],
         window: int | None = None,
-    ) -> paramiko.Channel:
+    ) -> Channel:
         """Open a channel and make the request `ask` on it; the deadline closes it.
 
         window: the bytes that the host may send before we have read any; paramiko's default is 2
         MiB, which is all that comes in one round trip.
         """
-        channel: paramiko.Channel = self.transport.open_session(window)
+        channel: Channel = self.transport.open_session(window)  # type: ignore[assignment]
         deadline.closes(channel.close)
         try:
             ask(channel)

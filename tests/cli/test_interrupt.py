@@ -62,6 +62,13 @@ def test_ctrl_c_while_a_host_is_chosen_takes_nothing(waiting):
     assert terminal.end() == 130
 
 
+def test_ctrl_c_while_a_run_is_looked_for_does_nothing(waiting):
+    terminal = waiting("runs", "stop", "nothing")
+    terminal.key("\x03")
+    assert terminal.end() == 130
+    assert "no run" not in terminal.child.before
+
+
 def test_a_table_and_the_lines_about_failures_do_not_mix_in_one_file(sandbox, tmp_path):
     path = tmp_path / "both"
     with open(path, "wb") as both:
