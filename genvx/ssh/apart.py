@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 # Seconds that the end of an act is awaited after Ctrl-C, so that what follows comes after it on the
-# connection. Only where the host takes nothing more, or does not answer, an act takes so long.
+# connection. An act takes so long only where the host takes nothing more, or does not answer.
 _MOMENT = 0.1
 # Seconds that a thread stays for the next act, which often follows at once.
 _IDLE = 0.1
