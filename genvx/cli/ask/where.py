@@ -272,10 +272,18 @@ class Where(Reporting):
                 outcomes = self.ask(fleet, lambda host: host.snapshot())
             else:
                 outcomes = replace(outcomes, old=tuple(old))
-        # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
-        if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
-            raise KeyboardInterrupt
-        return outcomes
+        return _whole(outcomes)
+
+    def find(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
+        """Ask every host, to do something on one of them; raise KeyboardInterrupt on Ctrl-C."""
+        return _whole(self.ask(fleet, question))
+
+
+def _whole(outcomes: Outcomes[T]) -> Outcomes[T]:
+    # After Ctrl-C people want nothing done, such as GPUs taken, not even on a host that did answer.
+    if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
+        raise KeyboardInterrupt
+    return outcomes
 
 
 def here(context: Context) -> Where:
