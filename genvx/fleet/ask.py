@@ -271,7 +271,8 @@ class HostGroup(Block, Generic[H]):
             except HostError as error:
                 # Nothing was started: `act` raises other HostErrors only before that.
                 failed[name] = error
-        helps = bool(ranked) or any(each.passing for each in refusals.values())
+        maybe = (name for name in ranked if not isinstance(full.get(name), Unsatisfiable))
+        helps = any(maybe) or any(each.passing for each in refusals.values())
         raise self.nowhere(full, failed, waiting_helps=helps)
 
     def nowhere(

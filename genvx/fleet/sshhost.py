@@ -232,7 +232,8 @@ class SSHHost(Questions, Ships, HostRuns):
         """
         if isinstance(wanted, Ask):
             wanted = offering(self.spec, wanted)
-        job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
+        if job.container is None:  # whose Python is the image's
+            job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
         return self.begin(ongoing.Run(wanted, job))
 
     def begin(self, operation: Operation[Progress]) -> Started:

@@ -105,6 +105,7 @@ class LocalHold(BaseHold):
         grace: float = escalation.GRACE,
         die_with_us: bool = False,
         alone: bool = False,
+        client: Optional[supervise.Client] = None,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
@@ -112,13 +113,16 @@ class LocalHold(BaseHold):
         inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over. die_with_us:
         whether the command gets SIGHUP if this process is killed. alone: whether signals are for
         the command only when its client is gone, and what it has left in the background goes on.
+        client: what the command is a client of, if it is one. Once that has ended, the lease is
+        released.
         """
         try:
             self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
-            return supervise.run(
+            code = supervise.run(
                 argv,
                 {**self.variables(), **(variables or {})},
                 lease=self.descriptor,
+                client=client,
                 stdout=stdout,
                 cwd=cwd,
                 watch_client=watch_client,
@@ -127,6 +131,9 @@ class LocalHold(BaseHold):
                 end_ns=self.lease.expires_ns,
                 grace=grace,
             )
+            if client is not None and client.ended(code):
+                self.release()
+            return code
         finally:
             self._held.leave()
 

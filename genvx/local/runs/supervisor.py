@@ -311,7 +311,7 @@ class Supervisor:
                 left = min(_LOOK, meter.due, (self._expires - processes.boottime_ns()) / 1e9)
                 self._sleep(max(0.0, left if self._states.unwritten is None else _AGAIN))
         ended = now()
-        self._preparation.end(hold, self._below, self._sleep, self._output.say)
+        self._preparation.end(status, hold, self._below, self._sleep, self._output.say)
         end.leftovers(self._sleep, meter, spec.grace, lambda: self._stop)
         self._output.close()
         if os.WIFSIGNALED(status):

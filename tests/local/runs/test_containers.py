@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from genvx.core.runs.container import Container, Mount, Runtime
-from genvx.errors import InvalidInput
+from genvx.errors import InvalidInput, Unsatisfiable
 from genvx.local import processes
+from genvx.local.running.runtimes import all_here
 from genvx.local.runs import lock
 from tests.helpers import alive, until
 from tests.local.runs.containers import IMAGE, own_podman
@@ -151,6 +152,7 @@ def docker(podman):
     client = podman.programs / "docker"
     client.write_text(
         f"#!{sys.executable} -SE\nimport os, sys\nos.closerange(3, 1024)\n"
+        "if sys.argv[1:] == ['--version']:\n    sys.exit(print('Docker version 28.3.0'))\n"
         f"os.execv({str(podman.client)!r}, sys.argv)\n"
     )
     client.chmod(0o755)
@@ -219,12 +221,29 @@ def test_what_cannot_start_is_refused_in_one_line(here, start, monkeypatch, tmp_
     with pytest.raises(InvalidInput, match="no such file or directory: /none"):
         start(inside("true", Mount("/none", "/x")))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InvalidInput, match="no container runtime on this host"):
+    with pytest.raises(Unsatisfiable, match="no container runtime on this host"):
         start_without(inside("true"))
     (tmp_path / "docker").write_text("#!/bin/sh\necho cannot connect >&2; exit 1\n")
     (tmp_path / "docker").chmod(0o755)
-    with pytest.raises(InvalidInput, match="docker does not answer on this host: cannot connect"):
+    with pytest.raises(Unsatisfiable, match="docker does not answer on this host: cannot connect"):
         start_without(inside("true"))
+
+
+def test_docker_that_is_podman_is_used_as_podman(here, start, catalog, podman):
+    (podman.programs / "docker").symlink_to(podman.client)
+    try:
+        run = start(inside("echo up; [ -e /dev/fd/3 ]", runtime=Runtime.DOCKER))
+        assert ends_as(catalog, run, "completed")
+        assert [each.runtime for each in all_here(here.environ)].count(Runtime.PODMAN) == 1
+    finally:
+        (podman.programs / "docker").unlink()
+
+
+def test_the_log_says_that_an_image_is_nowhere_and_how_to_pull_it(here, start, catalog):
+    image = "localhost:1/genvx/none:1"  # nobody listens there, so a pull ends at once
+    run = start(asked("true", container=Container(image)))
+    assert ends_as(catalog, run, "failed").state.end.exit_code == 125
+    assert f"has no image {image}, and could not pull it" in log_of(here, run).splitlines()[-1]
 
 
 def start_without(spec):

@@ -30,9 +30,6 @@ _OF_A_RUN = (
     "extra",
     "wheels",
     "setup",
-    "image",
-    "runtime",
-    "mount",
     "yes",
     "json",
     "debug_key_file",
@@ -91,8 +88,10 @@ def run(
     and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
     it waits here until it has all hosts. Locally it starts in this directory. With --project it
     starts in a copy of its own of that directory, to which --chdir then belongs, and with
-    a Python environment for what its requirements say. With --image it starts in a container,
-    which has these directories at the same paths and only these GPUs.
+    a Python environment for what its requirements say.
+
+    With --image the command starts in a container, which has only these GPUs, and the directory in
+    which it starts at the same path.
 
     Example: genvx run --gpus 1 -- python train.py
     """
@@ -149,14 +148,18 @@ def run(
     if nodes > 1:
         from genvx.cli.gang import run_gang
 
-        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
+        raise typer.Exit(
+            run_gang(
+                where, request, nodes, command, master_addr, more, mixed=mixed, container=inside
+            )
+        )
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 
-        raise typer.Exit(run_remotely(where, request, command))
+        raise typer.Exit(run_remotely(where, request, command, inside))
     from genvx.cli.holds.local import locally
 
-    raise typer.Exit(locally(where, request, command, prompted=False))
+    raise typer.Exit(locally(where, request, command, prompted=False, container=inside))
 
 
 def _require_nothing_of_a_run(context: typer.Context) -> None:

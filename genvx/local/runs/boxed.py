@@ -1,0 +1,163 @@
+"""A command in a container that holds devices and is no run: it ends with its client.
+
+It is started as the command of a run is, with the same words. We are the parent of the runtime's
+client, as of a command without a container. The runtime passes signals on, and ends what the client
+leaves behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.runs import container as words
+from genvx.core.runs.container import LEASE_DESCRIPTOR, Inside
+from genvx.core.text import printable
+from genvx.errors import InvalidInput
+from genvx.local.running.agenda import send
+from genvx.local.running.execute import NOT_EXECUTABLE, PASSED_ON
+from genvx.local.running.supervise import Client
+from genvx.local.runs.box import Box, require_runtime
+from genvx.local.runs.places import home_of, shared_home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from genvx.core.runs.container import Container
+    from genvx.local.machine import Machine
+    from genvx.local.running.hold import LocalHold
+
+# The variables of a terminal that what runs in it needs to know.
+_OF_TERMINALS = ("TERM", "COLORTERM")
+
+
+class Boxed:
+    """What will start in a container, checked before anything is taken for it.
+
+    cwd: where it starts, counted from where we are.
+
+    Raises:
+        Unsatisfiable: there is no runtime, or it does not answer. InvalidInput: a mount has no
+        source, or there is no such directory, or it cannot be mounted.
+    """
+
+    def __init__(self, host: Machine, container: Container, cwd: Optional[str] = None) -> None:
+        self._environ = host.environ
+        self._container = container
+        self._place = os.path.normpath(os.path.join(_here(host.environ), cwd or ""))
+        if not os.path.isdir(self._place):
+            raise InvalidInput(f"no such directory: {printable(self._place, 300)}")
+        if self._place == "/":
+            raise InvalidInput(
+                "a container has its own /: with --image, start in another directory"
+            )
+        words.own_mounts([self._place])
+        require_runtime(container, host.environ)
+
+    def supervise(
+        self,
+        hold: LocalHold,
+        argv: Optional[Sequence[str]],
+        *,
+        stdout: int = 1,
+        watch_client: bool = False,
+        variables: Optional[Mapping[str, str]] = None,
+    ) -> int:
+        """Run a command in the container as `LocalHold.supervise` does; return its exit code.
+
+        The devices are free once the container is gone. argv: None for a login shell of the image.
+        """
+        name = words.one_name_of(hold.environment_id, os.urandom(4).hex())
+        box = Box(self._container, name, self._environ)
+        reads = not _in_background()
+        tty = reads and os.isatty(0) and os.isatty(stdout)
+        given = {**hold.grant.variables, **(variables or {})}
+        if tty:
+            terminal = {n: self._environ[n] for n in _OF_TERMINALS if n in self._environ}
+            given = {**terminal, **given}
+        inside = Inside(
+            name,
+            hold.environment_id,
+            os.getuid(),
+            os.getgid(),
+            self._place,
+            words.own_mounts([self._place, shared_home(self._environ)]),
+            (),
+            given,
+            tty,
+            reads,
+        )
+        try:
+            started = tuple(words.SHELL if argv is None else argv)
+            client, its = box.client(started, hold, inside, shared_home(self._environ))
+        except (InvalidInput, OSError) as error:
+            _say(getattr(error, "strerror", None) or str(error))
+            hold.release()
+            return NOT_EXECUTABLE
+        box.before()
+
+        return hold.supervise(
+            client,
+            stdout=stdout,
+            watch_client=watch_client,
+            variables=its,
+            cwd=self._place,
+            # Signals go to the container, not to all that the client has started.
+            alone=True,
+            client=_Client(box, hold) if box.has_client else None,
+        )
+
+
+class _Client(Client):
+    """The client of a runtime, which stands for what runs in the container."""
+
+    def __init__(self, box: Box, hold: LocalHold) -> None:
+        self._box, self._hold = box, hold
+        self.lease_as = LEASE_DESCRIPTOR if box.holds_lease else None
+
+    def deliver(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to the command, or to the client if the container does not run yet."""
+        # The client passes signals on, too, but only from some moment after the command has
+        # started. Before it, it dies of them.
+        if number is signal.SIGKILL or not self._box.signal(number, time.sleep):
+            send(pid, number)
+
+    def ended(self, code: int) -> bool:
+        """End the container, if the client has left it behind."""
+        # An impatient Ctrl-C must not leave it there.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        try:
+            gone = self._box.end(self._hold, time.sleep, _say)
+            why = self._box.explain(code, time.sleep)
+            if why:
+                _say(why)
+            return gone
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _here(environ: Mapping[str, str]) -> str:
+    """The directory in which we are, by the name that people have for it."""
+    for name in (environ.get("PWD", ""), home_of(environ)):
+        try:
+            if os.path.isabs(name) and os.path.samefile(name, "."):
+                return name
+        except OSError:
+            continue
+    return os.getcwd()
+
+
+def _in_background() -> bool:
+    """Whether the terminal of our stdin is not ours now; a client that read it would be stopped."""
+    try:
+        return os.tcgetpgrp(0) != os.getpgrp()
+    except OSError:
+        return False  # it is no terminal
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody reads it any more
+        os.write(2, f"genvx: {line}\n".encode("utf-8", "replace"))

@@ -1,0 +1,250 @@
+"""Commands and shells in containers that are no runs, as they are typed: real podman, real sshd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from genvx.sandbox import sandbox as rooms
+from tests.conftest import run_genvx
+from tests.helpers import (
+    Terminal,
+    end,
+    end_all_of,
+    genvx_argv,
+    genvx_env,
+    held_on_hosts,
+    start_genvx,
+    until,
+)
+from tests.local.runs.containers import IMAGE, own_podman
+
+pytestmark = pytest.mark.needs("podman")
+
+_FOREVER = "trap 'echo ended; exit 3' INT TERM HUP; echo up; while :; do sleep 0.1; done"
+# Nobody listens there, so a pull ends at once.
+_MISSING = "localhost:1/genvx/none:1"
+
+
+@pytest.fixture(scope="module")
+def podman():
+    with own_podman() as podman:
+        yield podman
+
+
+@pytest.fixture
+def here(podman, monkeypatch, state, short_tmp):
+    """This machine with podman, in a directory of its own; what `genvx` prints for words."""
+    monkeypatch.setenv("PATH", f"{podman.programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
+    (short_tmp / "w").mkdir()
+    monkeypatch.chdir(short_tmp / "w")
+    yield short_tmp
+    podman.clear()
+
+
+@pytest.fixture(scope="module")
+def fleet(podman, agent_cache):
+    """Two hosts with podman, for all tests of this file."""
+    directory = podman.root.parent / "s"
+    sandbox = rooms.up(str(directory), ["1", "1"], server="openssh")
+    shutil.copytree(agent_cache, directory / "cache")
+    (directory / "bin/podman").symlink_to(podman.client)
+    yield sandbox
+    end_all_of(directory)
+    rooms.down(str(directory))
+
+
+@pytest.fixture
+def remote(fleet, podman, monkeypatch):
+    """These hosts as those of the command line."""
+    monkeypatch.setenv("GENVX_HOSTFILE", fleet.hostfile)
+    monkeypatch.setenv("GENVX_SSH_CONFIG", fleet.ssh_config)
+    yield fleet
+    podman.clear()
+    until(lambda: not held_on_hosts())
+
+
+def devices_in_use():
+    said = run_genvx("envs", "--csv", "--no-header").stdout
+    return len(said.splitlines())
+
+
+def test_a_command_has_our_streams_our_directory_and_its_gpus_only(here, podman):
+    line = 'read x; echo "$x $PWD $HOME"; echo "$CUDA_VISIBLE_DEVICES" >&2; echo >left; exit 7'
+    done = run_genvx(
+        *("run", "-g", "1", "--image", IMAGE, "--", "dash", "-c", line), stdin=None, input="hi\n"
+    )
+    assert done.returncode == 7
+    assert done.stdout == f"hi {os.getcwd()} {here}/runs/home\n"
+    assert done.stderr.startswith("SIM-")
+    assert os.stat("left").st_uid == os.getuid()
+    assert podman.names() == []
+
+
+def test_its_devices_are_free_once_it_has_ended(here):
+    for _ in range(2):
+        done = run_genvx("run", "-g", "2", "--image", IMAGE, "--", "sh", "-c", "sleep 60 & exit 0")
+        assert done.returncode == 0, done.stderr
+
+
+def test_its_home_stays(here):
+    for line in ("echo x >~/kept", "[ -e ~/kept ]"):
+        done = run_genvx("run", "--image", IMAGE, "--", "sh", "-c", line)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_command_once(here, podman, number):
+    process = start_genvx("run", "-g", "1", "--image", IMAGE, "--", "dash", "-c", _FOREVER)
+    assert process.stdout.readline() == "up\n"
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (3, "ended\n"), err
+    assert (podman.names(), devices_in_use()) == ([], 0)
+
+
+def test_a_client_of_the_runtime_that_is_killed_leaves_nothing(here, podman):
+    process = start_genvx("run", "-g", "1", "--image", IMAGE, "--", "dash", "-c", _FOREVER)
+    assert process.stdout.readline() == "up\n"
+    (client,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(client), signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == 137
+    assert (podman.names(), devices_in_use()) == ([], 0)
+
+
+def test_the_container_holds_the_lease_when_all_else_is_killed(here, podman):
+    process = start_genvx("run", "-g", "1", "--image", IMAGE, "--", "dash", "-c", _FOREVER)
+    assert process.stdout.readline() == "up\n"
+    end(process)
+    assert (len(podman.names()), devices_in_use()) == (1, 1)
+    podman.clear()
+    until(lambda: devices_in_use() == 0)
+
+
+def test_an_image_that_is_nowhere_is_one_line_that_says_how_to_pull_it(here):
+    done = run_genvx("run", "--image", _MISSING, "--", "true")
+    assert done.returncode == 125
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        f"genvx: podman on {os.uname().nodename} has no image {_MISSING}, and could not pull it; "
+        f"to try there: podman pull {_MISSING}"
+    )
+
+
+def test_a_terminal_is_that_of_the_container(here, podman):
+    terminal = Terminal(genvx_argv("activate", "-g", "1", "--image", IMAGE), genvx_env())
+    terminal.line(
+        '[ -t 0 ] && echo "$CUDA_VISIBLE_DEVICES"; [ -e /usr/bin/python3 ] || echo in""side'
+    )
+    assert "SIM-" in terminal.expect("inside")
+    terminal.line("sleep 600")
+    terminal.key("\x03")
+    terminal.line("exit 5")
+    assert terminal.end() == 5
+    assert (podman.names(), devices_in_use()) == ([], 0)
+
+
+def test_its_root_directory_cannot_be_that_of_the_host(here, monkeypatch):
+    monkeypatch.chdir("/")
+    done = run_genvx("run", "--image", IMAGE, "--", "true")
+    assert done.returncode == 2
+    assert "start in another directory" in done.stderr
+
+
+# On other hosts
+
+
+def test_a_remote_command_has_our_streams_and_its_exit_code(remote, podman):
+    words = ["remote", "run", "-g", "1", "--image", IMAGE, "--"]
+    line = 'read x; echo "$x"; echo "$CUDA_VISIBLE_DEVICES" >&2; [ -e /usr/bin/python3 ] || exit 9'
+    done = run_genvx(*words, "dash", "-c", line, stdin=None, input="hi\n")
+    assert (done.returncode, done.stdout) == (9, "hi\n")
+    assert "SIM-" in done.stderr
+    assert (podman.names(), held_on_hosts()) == ([], [])
+
+
+def test_ctrl_c_ends_a_remote_container(remote, podman):
+    words = ["remote", "run", "-g", "1", "--image", IMAGE, "--", "dash", "-c", _FOREVER]
+    process = start_genvx(*words)
+    assert process.stdout.readline() == "up\n"
+    os.kill(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (3, "ended\n")
+    assert (podman.names(), held_on_hosts()) == ([], [])
+
+
+def test_a_killed_client_ends_a_container_that_ignores_the_hang_up(remote, podman):
+    line = "trap '' HUP; echo up; while :; do sleep 0.1; done"
+    words = ["remote", "run", "-g", "1", "--image", IMAGE, "--", "dash", "-c", line]
+    process = start_genvx(*words)
+    assert process.stdout.readline() == "up\n"
+    assert len(held_on_hosts()) == 1
+    end(process)
+    until(lambda: not held_on_hosts())
+    assert podman.names() == []
+
+
+def test_one_command_starts_in_containers_of_several_hosts(remote, podman):
+    line = '[ -e /usr/bin/python3 ] || echo "$NODE_RANK of $NNODES"'
+    words = ["remote", "run", "-N", "2", "-g", "1", "--image", IMAGE, "--", "dash", "-c", line]
+    done = run_genvx(*words)
+    assert done.returncode == 0, done.stderr
+    assert sorted(each.split(maxsplit=1)[1] for each in done.stdout.splitlines()) == [
+        *("0 of 2", "1 of 2")
+    ]
+    assert podman.names() == []
+
+
+@pytest.mark.needs("openssh")
+@pytest.mark.parametrize("via", ["openssh", "builtin"])
+def test_a_remote_shell_in_a_container_ends_with_its_client(remote, podman, via):
+    words = genvx_argv("remote", "activate", "-g", "1", "--image", IMAGE)
+    terminal = Terminal(words, genvx_env(GENVX_TERMINAL=via))
+    terminal.line("[ -t 0 ] && [ ! -e /usr/bin/python3 ] && echo inside; sleep 600")
+    terminal.expect("inside")
+    assert len(held_on_hosts()) == 1
+    terminal.child.kill(signal.SIGKILL)
+    until(lambda: not held_on_hosts())
+    assert podman.names() == []
+
+
+def test_a_remote_shell_without_a_terminal_reads_commands_of_stdin(remote):
+    words = ["remote", "activate", "-g", "1", "--image", IMAGE]
+    done = run_genvx(*words, stdin=None, input="[ -e /usr/bin/python3 ] || exit 6\n")
+    assert done.returncode == 6
+
+
+def test_a_host_whose_runtime_does_not_answer_is_named(remote):
+    docker = Path(remote.directory, "bin/docker")
+    docker.write_text("#!/bin/sh\necho cannot connect; exit 1\n")
+    docker.chmod(0o755)
+    words = ["remote", "run", "-g", "1", "--image", IMAGE, "--runtime", "docker", "--", "true"]
+    try:
+        done = run_genvx(*words)
+    finally:
+        docker.unlink()
+    assert done.returncode == 3
+    refused = "docker does not answer on this host: cannot connect"
+    assert f"  gpu-server-1: {refused}" in done.stderr.splitlines()
+    assert "--wait" not in done.stderr
+
+
+@pytest.mark.parametrize("image", ["", "-v", "a b", "--privileged", "a\x1b[2J"])
+@pytest.mark.parametrize("verb", ["run", "activate"])
+def test_what_is_no_image_is_refused_before_anything_happens(verb, image, state):
+    done = subprocess.run(
+        genvx_argv(verb, f"--image={image}", "--", "true"),
+        env=genvx_env(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "--image is the name of an image" in done.stderr
+    assert "\x1b" not in done.stderr
