@@ -145,6 +145,9 @@ class Fleet(HostGroup[H]):
         extras: Sequence[str] = (),
         wheels: str | os.PathLike[str] | None = None,
         setup: str = "",
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
     ) -> Run: ...
 
     @overload
@@ -161,6 +164,9 @@ class Fleet(HostGroup[H]):
         visible_as: str | None = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
         check: bool = False,
         capture_output: bool = False,
         input: bytes | None = None,
@@ -184,9 +190,12 @@ class Fleet(HostGroup[H]):
             InvalidInput: the request is invalid.
         """
         if not detach:
+            from genvx.fleet.containers import container_of
             from genvx.fleet.detaching.attached import run
 
-            return run(self.activate, command, gpus, **more)
+            asked_for = [more.pop(name, None) for name in ("image", "runtime", "mounts")]
+            inside = container_of(*asked_for, remote=True)
+            return run(self.activate, command, gpus, container=inside, **more)
         from genvx.fleet.detaching import detached
         from genvx.fleet.shipping.reading import until_unchanged
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from genvx.core.command import Command
+    from genvx.core.leases.starter import Starter
+    from genvx.core.runs.container import Container
     from genvx.fleet.host import Hold
 
 
@@ -25,16 +27,18 @@ def run(
     timeout: float | None = None,
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
+    container: Container | None = None,
     **request: Any,
 ) -> subprocess.CompletedProcess[bytes]:
     """Take devices, run a command on them to its end, and release them.
 
-    take: takes the devices of a request. The rest is that of `genvx.Hold.run`.
+    take: takes the devices of a request. container: in which the command starts. The rest is that
+    of `genvx.Hold.run`.
     """
     words_of(command)
     require_variables(env or {})
     with take(gpus, **request) as hold:
-        return hold.run(
+        return place_of(hold, container).run(
             command,
             check=check,
             capture_output=capture_output,
@@ -43,3 +47,12 @@ def run(
             cwd=cwd,
             env=env,
         )
+
+
+def place_of(hold: Hold, container: Container | None) -> Hold | Starter:
+    """What starts commands under a hold: itself, or what starts them in containers."""
+    if container is None:
+        return hold
+    host: Any = hold.host
+    starter: Starter = host.boxed(hold, container)
+    return starter

@@ -37,7 +37,7 @@ _OF_TERMINALS = ("TERM", "COLORTERM")
 class Boxed:
     """What will start in a container, checked before anything is taken for it.
 
-    cwd: where it starts, counted from where we are.
+    cwd: where it starts, counted from where we are. place: that, absolute.
 
     Raises:
         Unsatisfiable: there is no runtime, or it does not answer. InvalidInput: a mount has no
@@ -47,14 +47,14 @@ class Boxed:
     def __init__(self, host: Machine, container: Container, cwd: Optional[str] = None) -> None:
         self._environ = host.environ
         self._container = container
-        self._place = os.path.normpath(os.path.join(_here(host.environ), cwd or ""))
-        if not os.path.isdir(self._place):
-            raise InvalidInput(f"no such directory: {printable(self._place, 300)}")
-        if self._place == "/":
+        self.place = os.path.normpath(os.path.join(_here(host.environ), cwd or ""))
+        if not os.path.isdir(self.place):
+            raise InvalidInput(f"no such directory: {printable(self.place, 300)}")
+        if self.place == "/":
             raise InvalidInput(
                 "a container has its own /: with --image, start in another directory"
             )
-        words.own_mounts([self._place])
+        words.own_mounts([self.place])
         require_runtime(container, host.environ)
 
     def supervise(
@@ -70,48 +70,65 @@ class Boxed:
 
         The devices are free once the container is gone. argv: None for a login shell of the image.
         """
-        name = words.one_name_of(hold.environment_id, os.urandom(4).hex())
-        box = Box(self._container, name, self._environ)
         reads = not _in_background()
         tty = reads and os.isatty(0) and os.isatty(stdout)
-        given = {**hold.grant.variables, **(variables or {})}
-        if tty:
-            terminal = {n: self._environ[n] for n in _OF_TERMINALS if n in self._environ}
-            given = {**terminal, **given}
-        inside = Inside(
-            name,
-            hold.environment_id,
-            os.getuid(),
-            os.getgid(),
-            self._place,
-            words.own_mounts([self._place, shared_home(self._environ)]),
-            (),
-            given,
-            tty,
-            reads,
-        )
         try:
-            started = tuple(words.SHELL if argv is None else argv)
-            client, its = box.client(started, hold, inside, shared_home(self._environ))
+            box, client, its = self.prepared(hold, argv, variables or {}, tty=tty, reads=reads)
         except (InvalidInput, OSError) as error:
             _say(getattr(error, "strerror", None) or str(error))
             hold.release()
             return NOT_EXECUTABLE
-        box.before()
-
         return hold.supervise(
             client,
             stdout=stdout,
             watch_client=watch_client,
             variables=its,
-            cwd=self._place,
+            cwd=self.place,
             # Signals go to the container, not to all that the client has started.
             alone=True,
-            client=_Client(box, hold) if box.has_client else None,
+            client=BoxClient(box, hold) if box.has_client else None,
         )
 
+    def prepared(
+        self,
+        hold: LocalHold,
+        argv: Optional[Sequence[str]],
+        variables: Mapping[str, str],
+        *,
+        tty: bool = False,
+        reads: bool = True,
+    ) -> tuple[Box, tuple[str, ...], dict[str, str]]:
+        """Return a container for a command under a hold, the words of its client, and the client's
+        variables.
 
-class _Client(Client):
+        tty: whether there is a terminal. reads: whether it reads stdin.
+
+        Raises:
+            InvalidInput: a mount is not there any more. OSError: its home cannot be made.
+        """
+        name = words.one_name_of(hold.environment_id, os.urandom(4).hex())
+        box = Box(self._container, name, self._environ)
+        box.before()
+        given = {**hold.grant.variables, **variables}
+        if tty:
+            given = {**{n: self._environ[n] for n in _OF_TERMINALS if n in self._environ}, **given}
+        home = shared_home(self._environ)
+        inside = Inside(
+            name,
+            hold.environment_id,
+            os.getuid(),
+            os.getgid(),
+            self.place,
+            words.own_mounts([self.place, home]),
+            (),
+            given,
+            tty,
+            reads,
+        )
+        return (box, *box.client(tuple(words.SHELL if argv is None else argv), hold, inside, home))
+
+
+class BoxClient(Client):
     """The client of a runtime, which stands for what runs in the container."""
 
     def __init__(self, box: Box, hold: LocalHold) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -10,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import genvx
+import genvx.aio
+from genvx.core.runs.container import Mount
+from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hosts.hostfile import load
+from genvx.local.host import LocalHost
 from genvx.sandbox import sandbox as rooms
 from tests.conftest import run_genvx
 from tests.helpers import (
@@ -234,6 +241,82 @@ def test_a_host_whose_runtime_does_not_answer_is_named(remote):
     refused = "docker does not answer on this host: cannot connect"
     assert f"  gpu-server-1: {refused}" in done.stderr.splitlines()
     assert "--wait" not in done.stderr
+
+
+# From programs
+
+
+def test_a_program_runs_a_command_in_a_container(here, podman):
+    line = 'read x; echo "$x $PWD"; [ -e /usr/bin/python3 ] || exit 3'
+    done = genvx.run(line, gpus=1, image=IMAGE, input=b"hi\n", capture_output=True)
+    assert (done.returncode, done.stdout) == (3, f"hi {os.getcwd()}\n".encode())
+    with pytest.raises(subprocess.TimeoutExpired, match="sleep 600"):
+        genvx.run("sleep 600", gpus=2, image=IMAGE, timeout=0.5)
+    assert (podman.names(), devices_in_use()) == ([], 0)
+
+
+def test_a_cancelled_task_leaves_no_container(here, podman):
+    async def main():
+        wanted = ["sh", "-c", "echo >up; sleep 600"]
+        task = asyncio.create_task(genvx.aio.run(wanted, gpus=1, image=IMAGE))
+        while not os.path.exists("up"):
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert (podman.names(), devices_in_use()) == ([], 0)
+
+
+def test_runs_and_sweeps_of_a_program_start_in_containers(here, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(here / "data"))
+    (here / "w/data").mkdir()
+    line = '[ -d /data ] && [ ! -e /usr/bin/python3 ] && echo "in $PWD"'
+    run = genvx.run(line, gpus=1, image=IMAGE, mounts="data:/data:ro", detach=True)
+    assert run.wait() == 0
+    assert run.info.spec.container.mounts == (Mount(f"{here}/w/data", "/data", read_only=True),)
+    (here / "w/try.sh").write_text('[ -e /usr/bin/python3 ] || echo "$1" >>"$GENVX_REPORT"\n')
+    fleet = genvx.Fleet([LocalHost()])
+    sweep = fleet.sweep(
+        ["sh", "try.sh", '{{"value": {x}}}'], {"x": [1, 2]}, gpus=1, image=IMAGE, project="."
+    )
+    assert [each.value for each in sweep.ranked] == [2, 1]
+
+
+def test_a_fleet_runs_a_command_in_a_container_of_a_host(remote, podman):
+    with connect_fleet(load(remote.hostfile), config=remote.ssh_config) as fleet:
+        line = '[ -e /usr/bin/python3 ] || echo "in $X"; exit 4'
+        done = fleet.run(line, gpus=1, image=IMAGE, env={"X": "box"}, capture_output=True)
+        assert (done.returncode, done.stdout) == (4, b"in box\n")
+        with pytest.raises(subprocess.TimeoutExpired):
+            fleet.run("sleep 600", gpus=1, image=IMAGE, timeout=1)
+        until(lambda: not held_on_hosts())
+    assert podman.names() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"image": ""}, "--image is the name"),
+        ({"image": "-v"}, "--image is the name"),
+        ({"runtime": "podman"}, "--runtime goes with --image"),
+        ({"mounts": "/a:/b"}, "--mount goes with --image"),
+        ({"image": "x", "runtime": "lxc"}, "--runtime is one of"),
+        ({"image": "x", "mounts": ["/a"]}, "--mount is A:B"),
+    ],
+)
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_program_is_refused_what_makes_no_sense(more, why, detach, state):
+    with pytest.raises(genvx.InvalidInput, match=why):
+        genvx.run("true", detach=detach, **more)
+    with pytest.raises(genvx.InvalidInput, match=why):
+        genvx.Fleet([LocalHost()]).run("true", detach=detach, **more)
+
+
+def test_a_python_of_the_host_is_refused_with_an_image(state):
+    with pytest.raises(genvx.InvalidInput, match="the image has its own Python"):
+        genvx.run("true", detach=True, image="x", python="/usr/bin/python3")
 
 
 @pytest.mark.parametrize("image", ["", "-v", "a b", "--privileged", "a\x1b[2J"])

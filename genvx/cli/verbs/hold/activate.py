@@ -34,7 +34,7 @@ def activate(
 
     Example: genvx activate --gpus 2 --name train
     """
-    from genvx.cli.ask.container import container_of
+    from genvx.fleet.containers import container_of
 
     where = here(context)
     inside = container_of(image, runtime, mount, remote=where.remote)

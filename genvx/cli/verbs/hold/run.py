@@ -96,9 +96,9 @@ def run(
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
-    from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, Several, notifiers, start_detached
     from genvx.cli.python import code_of
+    from genvx.fleet.containers import container_of
 
     where = here(context)
     if not command:
