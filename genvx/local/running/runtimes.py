@@ -71,18 +71,27 @@ def _behind(docker: str, environ: Mapping[str, str]) -> Runtime:
     return Runtime.PODMAN if not code and "podman version" in text.lower() else Runtime.DOCKER
 
 
-def containers(found: Found, environ: Mapping[str, str], uid: int) -> Iterator[tuple[str, str]]:
-    """The containers of a user's runs: the name of each, and the id of its run. Nothing if the
-    runtime does not answer.
+@value
+class Listed:
+    """A runtime of this machine, and what it says. failure: why it does not answer, or nothing.
+    containers: those of a user's runs: the name of each, and the id of its run.
     """
+
+    runtime: Runtime
+    failure: str = ""
+    containers: tuple[tuple[str, str], ...] = ()
+
+
+def listed(found: Found, environ: Mapping[str, str], uid: int) -> Listed:
+    """Ask a runtime for the containers of a user's runs."""
     if found.runtime is Runtime.APPTAINER:
-        return
+        return Listed(found.runtime)
     code, text = ask(listing(found.program, uid), environ, time.sleep, most=5.0)
-    for word in text.split() if not code else ():
-        # Warnings come along.
-        run = run_of(word)
-        if run:
-            yield word, run
+    if code:
+        return Listed(found.runtime, last_line(text))
+    # Warnings come along.
+    named = tuple((word, run) for word in text.split() if (run := run_of(word)))
+    return Listed(found.runtime, containers=named)
 
 
 def ask(
