@@ -47,8 +47,8 @@ def test_rootless_podman_without_ids_is_one_line_with_what_root_types(look, tmp_
     (_, found) = look("podman", "newuidmap", **files)
     assert found.severity is WARNING
     assert found.result == (
-        f"rootless podman has no ids for ann in {tmp_path}/subuid and {tmp_path}/subgid: most "
-        "images cannot be unpacked"
+        f"rootless podman lacks ids for ann in {tmp_path}/subuid and {tmp_path}/subgid: no "
+        "container starts"
     )
     # Behind all ranges that others have.
     assert found.advice == (

@@ -243,6 +243,19 @@ def _apptainer(program: str, image: str, inside: Inside, argv: tuple[str, ...]) 
     return (*found, image, *argv)
 
 
+def hook_variables(runtime: Runtime, devices: tuple[str, ...]) -> dict[str, str]:
+    """Return what keeps NVIDIA's hooks from adding devices to a container.
+
+    Images for CUDA ask for all of them, and where a hook or runtime of NVIDIA's is set up for every
+    container, they get them, whatever the flags say. devices: the UUIDs of those that it may have.
+    """
+    if runtime is Runtime.APPTAINER:
+        return {}
+    # Podman's flags need no hook; docker's are done by it.
+    wanted = ",".join(devices) if runtime is Runtime.DOCKER else ""
+    return {"NVIDIA_VISIBLE_DEVICES": wanted or "void"}
+
+
 def client_variables(
     runtime: Runtime, around: Mapping[str, str], variables: Mapping[str, str]
 ) -> dict[str, str]:

@@ -7,28 +7,17 @@ killed, nothing holds its lease any more, and the container still uses the GPUs.
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.finding import OK, WARNING, Finding
 from genvx.core.runs.container import Runtime
-from genvx.core.text import printable
-from genvx.local import processes
-from genvx.local.running import runtimes
+from genvx.local.running import runtimes, subids
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Callable
 
     from genvx.local.running.runtimes import Listed
-
-
-_MOST_BYTES = 1 << 20
-# What useradd gives each user: so many, the first user from here on.
-_MANY, _FIRST = 65536, 100_000
-_FILES = ("subuid", "subgid")
 
 
 def ask(environ: Mapping[str, str], uid: int) -> tuple[Listed, ...]:
@@ -62,59 +51,11 @@ def of_runtimes(
                 OK if names else WARNING,
                 f"{each.runtime.value} is installed, but does not answer: {each.failure}",
             )
-    if uid == 0 or not any(each.runtime is Runtime.PODMAN for each in seen):
-        return
-    name = processes.owner_of(uid).name if user is None else user
-    if not shutil.which("newuidmap", path=environ.get("PATH", os.defpath)):
-        yield Finding(
-            "containers",
-            WARNING,
-            "rootless podman lacks newuidmap: most images cannot be unpacked",
-            "root can install the package uidmap (shadow-utils)",
-        )
-    lacking = [each for each in _FILES if not _has_ids(each, name, uid, environ, etc)]
-    if lacking:
-        where = " and ".join(f"{etc}/{each}" for each in lacking)
-        shown = printable(name, 60)
-        first = max(_FIRST, *(end for each in _FILES for end in _ends(f"{etc}/{each}")))
-        ids = f"{first}-{first + _MANY - 1}"
-        added = " ".join(f"--add-{each}s {ids}" for each in lacking)
-        yield Finding(
-            "containers",
-            WARNING,
-            f"rootless podman has no ids for {shown} in {where}: most images cannot be unpacked",
-            f"root can type: usermod {added} {shown}; then {shown}: podman system migrate",
-        )
-
-
-def _has_ids(what: str, name: str, uid: int, environ: Mapping[str, str], etc: str) -> bool:
-    if any(owner in (name, str(uid)) for owner, _, _ in _ranges(f"{etc}/{what}")):
-        return True
-    # They may come from a directory of users, such as SSSD's.
-    program = shutil.which("getsubids", path=environ.get("PATH", os.defpath))
-    if program is None:
-        return False
-    words = (program, *(("-g",) if what == "subgid" else ()), name)
-    code, _ = runtimes.ask(words, environ, time.sleep, most=5.0)
-    return code == 0
-
-
-def _ends(path: str) -> list[int]:
-    """The first id behind each range, and 0."""
-    return [0, *(first + count for _, first, count in _ranges(path))]
-
-
-def _ranges(path: str) -> Iterator[tuple[str, int, int]]:
-    """The ranges in a file: their owner, their first id, and how many they are."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(_MOST_BYTES).splitlines()
-    except OSError:
-        return
-    for line in lines:
-        words = line.strip().split(":")
-        if len(words) == 3 and words[1].isdecimal() and words[2].isdecimal() and int(words[2]):
-            yield words[0], int(words[1]), int(words[2])
+    if any(each.runtime is Runtime.PODMAN for each in seen):
+        missing = subids.lack(environ, uid, user, etc)
+        if missing is not None:
+            what = f"rootless podman lacks {missing.what}: no container starts"
+            yield Finding("containers", WARNING, what, missing.advice)
 
 
 def of_containers(

@@ -117,7 +117,9 @@ class LocalHold(BaseHold):
         released.
         """
         try:
-            self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
+            # A container has the lease, and is to get signals from its client alone.
+            whole = client is not None
+            self.keep_time(spare=os.getpid(), supervised=True, whole=whole, grace=grace)
             code = supervise.run(
                 argv,
                 {**self.variables(), **(variables or {})},
@@ -221,6 +223,7 @@ class LocalHold(BaseHold):
         *,
         spare: Optional[int] = None,
         supervised: bool = False,
+        whole: bool = False,
         grace: float = escalation.GRACE,
     ) -> None:
         """Have all processes that hold the lease ended at its end, also this one.
@@ -228,7 +231,8 @@ class LocalHold(BaseHold):
         There is one keeper, however often this is called.
 
         spare: a process that is left alive, and loses the lease. supervised: whether that process
-        ends its command itself. grace: seconds between SIGTERM and SIGKILL.
+        ends its command itself. whole: and all else that holds the lease. grace: seconds between
+        SIGTERM and SIGKILL.
 
         Raises:
             StateError: the keeper cannot be started.
@@ -241,6 +245,7 @@ class LocalHold(BaseHold):
                 self.lease.expires_ns,
                 spare=spare,
                 supervised=supervised,
+                whole=whole,
                 grace=grace,
             )
         self._time_is_kept = True

@@ -19,6 +19,7 @@ from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, Unsatisfiable
 from genvx.local import facts
+from genvx.local.running import subids
 from genvx.local.running.runtimes import ask, find, last_line
 from genvx.local.runs.places import home_of
 
@@ -55,6 +56,12 @@ def require_runtime(container: Container, environ: Mapping[str, str]) -> Found:
     """
     mounts_of(container, environ)
     found = find(container.runtime, environ)
+    if found.runtime is Runtime.PODMAN:
+        missing = subids.lack(environ, os.getuid())
+        if missing is not None:
+            raise Unsatisfiable(
+                f"rootless podman lacks {missing.what} on this host; {missing.advice}"
+            )
     if found.runtime is not Runtime.APPTAINER:
         # A daemon may not run, or may not be for this user. Nothing would say later whether a
         # container has ended.
@@ -136,10 +143,12 @@ class Box:
             given.setdefault("HOME", home)
             # Not by number: only these devices are in there, counted from 0.
             given["CUDA_VISIBLE_DEVICES"] = ",".join(each.uuid for each in hold.devices)
+        devices = tuple(each.uuid for each in hold.devices if not each.simulated)
+        given.update(words.hook_variables(self._runtime, devices))
         inside = replace(
             inside,
             mounts=inside.mounts + mounts,
-            devices=tuple(each.uuid for each in hold.devices if not each.simulated),
+            devices=devices,
             variables=given,
             init=any(shutil.which(each) for each in _INITS.get(self._runtime, ())),
         )

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 # The variables of a terminal that what runs in it needs to know.
 _OF_TERMINALS = ("TERM", "COLORTERM")
+# Seconds between attempts to signal a container that is about to start, and how long that may take.
+_SOON, _STARTS = 0.1, 5.0
+# Whether a child has ended; it is collected by others.
+_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 class Boxed:
@@ -54,7 +58,7 @@ class Boxed:
             raise InvalidInput(
                 "a container has its own /: with --image, start in another directory"
             )
-        words.own_mounts([self.place])
+        words.own_mounts([self.place, shared_home(host.environ)])
         require_runtime(container, host.environ)
 
     def supervise(
@@ -133,14 +137,27 @@ class BoxClient(Client):
 
     def __init__(self, box: Box, hold: LocalHold) -> None:
         self._box, self._hold = box, hold
+        self._has_run = False
         self.lease_as = LEASE_DESCRIPTOR if box.holds_lease else None
 
     def deliver(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to the command, or to the client if the container does not run yet."""
-        # The client passes signals on, too, but only from some moment after the command has
-        # started. Before it, it dies of them.
-        if number is signal.SIGKILL or not self._box.signal(number, time.sleep):
+        """Send a signal to the command, or to the client where there is no container yet.
+
+        The client passes signals on, too, but only from some moment after the command has started.
+        Before it, it dies of them.
+        """
+        if number is signal.SIGKILL:
             send(pid, number)
+            return
+        end = time.monotonic() + _STARTS
+        while not self._box.signal(number, time.sleep):
+            if self._has_run or os.waitid(os.P_PID, pid, _ENDED) is not None:
+                return
+            if self._box.look(time.sleep)[0] is False or time.monotonic() > end:
+                send(pid, number)
+                return
+            time.sleep(_SOON)
+        self._has_run = True
 
     def ended(self, code: int) -> bool:
         """End the container, if the client has left it behind."""

@@ -99,7 +99,8 @@ class BoxRunning(LocalRunning):
             stderr=stderr,
         )
         # Errors name what was asked for.
-        self.args = self._process.args = list(args)
+        self.args = list(args)
+        self._process.args = tuple(args)
 
     def poll(self) -> Optional[int]:
         """Return the exit code if the command has ended, else None."""

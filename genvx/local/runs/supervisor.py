@@ -125,7 +125,7 @@ class Supervisor:
         try:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
             # as orphans do not come to us.
-            hold.keep_time(spare=os.getpid(), supervised=True)
+            hold.keep_time(spare=os.getpid(), supervised=True, whole=bool(self._spec.container))
             self._preparation.before()
             closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()

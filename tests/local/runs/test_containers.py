@@ -89,12 +89,14 @@ def test_a_run_starts_in_its_image_and_ends_with_its_code(here, start, catalog, 
 def test_a_container_has_the_mounts_and_the_variables_of_its_run(here, start, catalog, tmp_path):
     (tmp_path / "in").write_text("")
     variables = {"TOKEN": "a b\nc", "PATH": "/bin:/else", "HOME": "/mine"}
-    line = 'set -- /data/*; echo "$1|$TOKEN|$PATH|$HOME"; (echo x >/data/out); echo y >y'
+    variables["NVIDIA_VISIBLE_DEVICES"] = "all"  # as images for CUDA say it
+    line = 'set -- /data/*; echo "$1|$TOKEN|$PATH|$HOME|$NVIDIA_VISIBLE_DEVICES"'
+    line += "; (echo x >/data/out); echo y >y"
     mount = Mount(str(tmp_path), "/data", read_only=True)
     run = start(inside(line, mount, variables=variables))
     ends_as(catalog, run, "completed")
     said = log_of(here, run).splitlines()
-    assert said[:2] == ["/data/in|a b", "c|/bin:/else|/mine"]
+    assert said[:2] == ["/data/in|a b", "c|/bin:/else|/mine|void"]
     assert "Read-only" in said[-1]
     assert not (tmp_path / "out").exists()
     # What it leaves is the owner's, and where the run's files are.
