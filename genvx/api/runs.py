@@ -121,16 +121,12 @@ def run(
         return until_unchanged(
             lambda: detached.start_on(LocalHost(), request(command, gpus, **more))
         )
-    from genvx.fleet.containers import container_of
     from genvx.fleet.detaching import attached
-
-    asked_for = [more.pop(name, None) for name in ("image", "runtime", "mounts")]
-    inside = container_of(*asked_for, remote=False)
 
     def take(gpus: int | str, **request: Any) -> LocalHold:
         return hold_for(command, gpus, **request)
 
-    return attached.run(take, command, gpus, container=inside, **more)
+    return attached.run(take, command, gpus, here=True, **more)
 
 
 def request(command: Command, gpus: int | str, *, cwd: str | None = None, **more: Any) -> Any:

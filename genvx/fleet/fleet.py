@@ -179,23 +179,18 @@ class Fleet(HostGroup[H]):
         """Run a command on the best host; `genvx.run` has the arguments.
 
         With `wait` a detached run waits in line on one host, also when this program has ended.
-        nodes: the number of hosts to start it on, all or none; then it waits only while this
-        program is there. mixed: allow different models of GPU on these. cwd: a directory of that
-        host, counted from the home; by default detached runs start in an empty directory of their
-        own.
+        nodes: the number of hosts to start it on, all or none; then it waits only while we are
+        there. mixed: allow different models of GPU on these. cwd: a directory of that host, from
+        the home; by default detached runs start in an empty one of their own.
 
         Raises:
-            NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host
-            answered. HostLost: the connection was lost before the host said whether it has the run.
-            InvalidInput: the request is invalid.
+            NoCapacity, FleetError: as `activate`. HostLost: the connection was lost before the host
+            said whether it has the run. InvalidInput: the request is invalid.
         """
         if not detach:
-            from genvx.fleet.containers import container_of
             from genvx.fleet.detaching.attached import run
 
-            asked_for = [more.pop(name, None) for name in ("image", "runtime", "mounts")]
-            inside = container_of(*asked_for, remote=True)
-            return run(self.activate, command, gpus, container=inside, **more)
+            return run(self.activate, command, gpus, **more)
         from genvx.fleet.detaching import detached
         from genvx.fleet.shipping.reading import until_unchanged
 

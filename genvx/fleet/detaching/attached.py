@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.command import require_variables, words_of
+from genvx.fleet.containers import container_of
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
     from genvx.core.leases.starter import Starter
@@ -27,16 +28,21 @@ def run(
     timeout: float | None = None,
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
-    container: Container | None = None,
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
+    here: bool = False,
     **request: Any,
 ) -> subprocess.CompletedProcess[bytes]:
     """Take devices, run a command on them to its end, and release them.
 
-    take: takes the devices of a request. container: in which the command starts. The rest is that
-    of `genvx.Hold.run`.
+    take: takes the devices of a request. image, runtime, mounts: as of `genvx.run`. here: whether
+    it starts on this machine, so that mounts are counted from this directory. The rest is that of
+    `genvx.Hold.run`.
     """
     words_of(command)
     require_variables(env or {})
+    container = container_of(image, runtime, mounts, remote=not here)
     with take(gpus, **request) as hold:
         return place_of(hold, container).run(
             command,
