@@ -231,14 +231,8 @@ class Fleet(HostGroup[H]):
 
         names = (hosts,) if isinstance(hosts, str) else tuple(hosts)
         chosen = [self.host(name) for name in names] or list(self.hosts)
-        return push_to(
-            chosen,
-            directory,
-            dest,
-            everything=everything,
-            follow_links=follow_links,
-            delete=delete,
-        )
+        how = {"everything": everything, "follow_links": follow_links, "delete": delete}
+        return push_to(chosen, directory, dest, **how)
 
     def executor(
         self,
@@ -388,9 +382,12 @@ def connect_hosts(
     """Make hosts over SSH, and what fetches the secrets that they want; `connect_fleet` says the
     rest.
     """
-    from genvx.fleet.sshhost import SSHHost
+    from genvx.ssh.lean import without_mock
+
+    with without_mock():
+        from genvx.fleet.sshhost import SSHHost
+        from genvx.ssh.link import Link
     from genvx.ssh.credentials.secrets import Vault
-    from genvx.ssh.link import Link
     from genvx.ssh.session import Session
 
     # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.
