@@ -224,8 +224,9 @@ def test_a_remote_shell_without_a_terminal_reads_commands_of_stdin(remote):
 def test_the_parts_of_a_cluster_start_in_containers(remote):
     words = ["remote", "cluster", "dask", "-g", "1", "--image", IMAGE, "--", "true"]
     # Its Python is that of the image, which has none.
-    assert run_genvx(*words).returncode == 1
-    (run,) = [run for _, run in runs_on_hosts()]
+    done = run_genvx(*words)
+    assert done.returncode == 1
+    (run,) = [run for _, run in runs_on_hosts()] or pytest.fail(done.stderr)
     assert run.spec.container.image == IMAGE
     assert "failed to exec" in Path(run.directory, "log").read_text()
 

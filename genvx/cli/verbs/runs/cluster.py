@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from genvx.cli.ask import runoptions, wants
@@ -10,6 +9,7 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Argument, Context, Exit, Option
+from genvx.core.value import replace
 
 Engine = Annotated[str, Argument(metavar="ray|dask", show_default=False, help="The engine.")]
 Command = Annotated[
