@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.core.runs.container import Container
     from genvx.fleet.sshhost import SSHHost
 
 
@@ -29,11 +30,13 @@ def run_gang(
     given: Mapping[str, str],
     *,
     mixed: bool,
+    container: Container | None = None,
 ) -> int:
     """Run a command on several hosts; return the exit code of the first that fails, or 0.
 
     address: where the other hosts reach node 0; by default the address by which we reach it. given:
-    variables beside those of every such job. mixed: allow different models of GPU.
+    variables beside those of every such job. mixed: allow different models of GPU. container: in
+    which the command starts on each host.
     """
     with (
         where.remote_fleet(request.selection) as fleet,
@@ -58,7 +61,7 @@ def run_gang(
                 print_err=_by_name(printer(sys.stderr, width)),
                 say=lambda line: say(f"genvx: {line}"),
             )
-            return job.run(command, request.requirements.gpus, address, given)
+            return job.run(command, request.requirements.gpus, address, given, container)
 
 
 def _by_name(show: Callable[[str, bytes], None]) -> Callable[[SSHHost, bytes], None]:

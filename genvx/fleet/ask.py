@@ -272,7 +272,8 @@ class HostGroup(Block, Generic[H]):
                 # Nothing was started: `act` raises other HostErrors only before that.
                 failed[name] = error
         full.update((name, refusal.found) for name, refusal in refusals.items())
-        helps = bool(ranked) or any(each.passing for each in refusals.values())
+        maybe = (name for name in ranked if not isinstance(full.get(name), Unsatisfiable))
+        helps = any(maybe) or any(each.passing for each in refusals.values())
         raise self.nowhere(full, failed, waiting_helps=helps)
 
     def nowhere(

@@ -41,6 +41,12 @@ def setup(command: str = "the command") -> Any:
     )
 
 
+def image(what: str = "the command") -> Any:
+    """--image; what: that starts there."""
+    text = f"Start {what} in a container of this image."
+    return Option("--image", metavar="IMAGE", help=text)
+
+
 def retries(
     text: str = "Start it again when it fails, N times at most, after pauses that grow.",
 ) -> Any:
@@ -127,14 +133,8 @@ Wheels = Annotated[
     ),
 ]
 Setup = Annotated[str | None, setup()]
-Image = Annotated[
-    str | None,
-    Option(
-        "--image",
-        metavar="IMAGE",
-        help="Start the command in a container of this image.",
-    ),
-]
+Image = Annotated[str | None, image()]
+ImageOfShell = Annotated[str | None, image("the shell")]
 RuntimeOfRun = Annotated[
     str | None,
     Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from genvx._version import __version__
 from genvx.core.finding import ERROR, OK, WARNING, Finding
 from genvx.errors import GenvxError, StateError
-from genvx.local.doctor.containers import of_containers
+from genvx.local.doctor import containers
 from genvx.local.doctor.devices import of_devices
 from genvx.local.doctor.needs import of_python, of_room
 from genvx.local.doctor.state import of_state
@@ -34,12 +34,14 @@ def examine(
 
     rooms: directories that need room on their disks; what for, and where.
     """
+    running = containers.ask(environ, os.getuid())
     findings = [
         Finding("genvx", OK, __version__),
         *of_python(environ),
         *_filelock(),
         *_logout(),
         *of_room(rooms or {}),
+        *containers.of_runtimes(running, environ, os.getuid()),
     ]
     try:
         inventory = survey()
@@ -57,7 +59,7 @@ def examine(
         findings += of_state(state, places)
         if inventory is not None:
             findings += of_devices(inventory, state)
-        findings += of_containers(environ, lambda: _environments(state))
+        findings += containers.of_containers(running, lambda: _environments(state))
     except GenvxError as error:
         findings.append(Finding("state", ERROR, str(error)))
     finally:

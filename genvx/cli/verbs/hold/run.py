@@ -28,9 +28,6 @@ _OF_A_RUN = (
     "extra",
     "wheels",
     "setup",
-    "image",
-    "runtime",
-    "mount",
     "yes",
     "json",
     "debug_key_file",
@@ -89,15 +86,17 @@ def run(
     and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
     it waits here until it has all hosts. Locally it starts in this directory. With --project it
     starts in a copy of its own of that directory, to which --chdir then belongs, and with
-    a Python environment for what its requirements say. With --image it starts in a container,
-    which has these directories at the same paths and only these GPUs.
+    a Python environment for what its requirements say.
+
+    With --image the command starts in a container, which has only these GPUs, and the directory in
+    which it starts at the same path.
 
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
-    from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, Several, notifiers, start_detached
     from genvx.cli.python import code_of
+    from genvx.fleet.containers import container_of
 
     where = here(context)
     if not command:
@@ -147,14 +146,18 @@ def run(
     if nodes > 1:
         from genvx.cli.gang import run_gang
 
-        raise Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
+        raise Exit(
+            run_gang(
+                where, request, nodes, command, master_addr, more, mixed=mixed, container=inside
+            )
+        )
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 
-        raise Exit(run_remotely(where, request, command))
+        raise Exit(run_remotely(where, request, command, inside))
     from genvx.cli.holds.local import locally
 
-    raise Exit(locally(where, request, command, prompted=False))
+    raise Exit(locally(where, request, command, prompted=False, container=inside))
 
 
 def _require_nothing_of_a_run(context: Context) -> None:

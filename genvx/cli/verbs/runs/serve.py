@@ -50,10 +50,10 @@ def serve(
 
     Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
     """
-    from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, notifiers
     from genvx.cli.python import code_of
     from genvx.cli.serving import serve as start
+    from genvx.fleet.containers import container_of
 
     where = here(context)
     if not command:

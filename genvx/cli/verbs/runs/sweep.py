@@ -80,9 +80,9 @@ def sweep(
             raise Exit(_other(context, command))
         _require_no_typo(command)
     from genvx.cli import sweeping
-    from genvx.cli.ask.container import container_of
     from genvx.cli.ask.variables import variables_of
     from genvx.cli.python import code_of
+    from genvx.fleet.containers import container_of
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
     from genvx.sweeps.spec import Needs
