@@ -97,7 +97,7 @@ def _start(where: Where, request: Request, plan: Plan, asked: Detach, several: S
             code: int = apart.result()
             return code
         except KeyboardInterrupt:
-            where.note(f"ends the cluster; run {run.id}")
+            where.note(f"ending the cluster (run {run.id})")
             return INTERRUPTED
         finally:
             # Also after an error: a cluster that is not ready is nobody's.

@@ -65,7 +65,7 @@ def notify(when: str = "it ends, gets its GPUs, or idles") -> Any:
     return typer.Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
-        help=f"Who is told when {when} (repeatable).",
+        help=f"Send a message when {when} (repeatable).",
     )
 
 
@@ -94,7 +94,7 @@ Launcher = Annotated[
     typer.Option(
         "--launcher",
         metavar="NAME",
-        help="Start the script with torchrun, accelerate, deepspeed or mpirun, on each GPU.",
+        help="Start a process for each GPU: torchrun, accelerate, deepspeed or mpirun.",
     ),
 ]
 Mixed = Annotated[
@@ -105,7 +105,7 @@ NoStdin = Annotated[
 ]
 Detached = Annotated[
     bool,
-    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
+    typer.Option("-d", "--detach", help="Let it go on when genvx ends; print the id of the run."),
 ]
 Watched = Annotated[
     bool,
@@ -115,13 +115,17 @@ Chdir = Annotated[str | None, chdir()]
 Project = Annotated[str | None, project()]
 FollowLinks = Annotated[
     bool,
-    typer.Option("--follow-links", help="With --project: send what links outside of it lead to."),
+    typer.Option(
+        "--follow-links", help="With --project: send the files to which links outside of it lead."
+    ),
 ]
 Python = Annotated[str | None, python()]
 Extra = Annotated[
     list[str] | None,
     typer.Option(
-        "--extra", metavar="NAME", help="With --project: what this extra of it needs, too."
+        "--extra",
+        metavar="NAME",
+        help="With --project: also install this extra of it (repeatable).",
     ),
 ]
 Wheels = Annotated[
@@ -129,7 +133,7 @@ Wheels = Annotated[
     typer.Option(
         "--wheels",
         metavar="DIR",
-        help="With --project: install only from the packages in this directory, which travel too.",
+        help="With --project: install only packages of this directory, which are sent along.",
     ),
 ]
 Setup = Annotated[str | None, setup()]

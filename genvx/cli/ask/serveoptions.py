@@ -33,7 +33,7 @@ Local = Annotated[
         metavar="PORT",
         min=1,
         max=65535,
-        help="Remote: port of this machine that leads to it (default: the same).",
+        help="Remote: port of this machine for the tunnel (default: the same).",
     ),
 ]
 Detached = Annotated[
@@ -41,7 +41,7 @@ Detached = Annotated[
     typer.Option(
         "-d",
         "--detach",
-        help="Remote: print the id of the run once it answers, and leave it without a tunnel.",
+        help="Remote: print the id of the run once it answers, and open no tunnel.",
     ),
 ]
 Retries = Annotated[int, runoptions.retries()]

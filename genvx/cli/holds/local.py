@@ -8,13 +8,26 @@ from genvx.cli.show.waiting_line import WaitingLine
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
     from genvx.local.host import LocalHold, LocalHost
 
 
-def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
-    """Take devices on this machine, and become the shell, or the parent of the command."""
+def locally(
+    where: Where,
+    request: Request,
+    command: list[str] | None,
+    *,
+    prompted: bool,
+    checked: Callable[[], object] = lambda: None,
+) -> int:
+    """Take devices on this machine, and become the shell, or the parent of the command.
+
+    checked: called before devices are taken, when nothing that was typed is wrong as far as is
+    known.
+    """
     from genvx.local.host import LocalHost
 
     # Refuses --only-host, --exclude-host and --tag, which have no meaning on one machine.
@@ -22,6 +35,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
     host = LocalHost()
     if command:
         host.find_command(command)
+    checked()
     shown = " ".join(command) if command else host.shell_name
     hold = held(host, request, shown)
     if command:

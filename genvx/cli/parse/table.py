@@ -77,7 +77,7 @@ VERBS = (
         "runs",
         "runs.group",
         RUNS,
-        "Runs: commands that go on without us (genvx run --detach)",
+        "Runs: commands that go on when genvx ends (genvx run --detach)",
         both=True,
     ),
     Entry(
@@ -116,7 +116,7 @@ VERBS = (
         "serve",
         "runs.serve",
         RUNS,
-        "Run a server that holds GPUs, and lead a port of this machine to it",
+        "Run a server that holds GPUs, and open a tunnel to it",
         runs=True,
     ),
     Entry(
@@ -259,7 +259,7 @@ VERBS = (
         "notify",
         "setup.notify",
         SET_UP,
-        "Notifiers: who is told of runs",
+        "Notifiers: where messages about runs are sent",
         remotely=False,
         rare=True,
     ),

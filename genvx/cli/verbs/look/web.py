@@ -37,7 +37,7 @@ Actions = Annotated[
     bool,
     typer.Option(
         "--allow-actions",
-        help="Whoever has the address that is printed can also release your environments and stop "
+        help="With the address that is printed, one can also release your environments and stop "
         "your runs.",
     ),
 ]

@@ -23,7 +23,7 @@ Command = Annotated[
 ]
 Detached = Annotated[
     bool,
-    typer.Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
+    typer.Option("-d", "--detach", help="Return once it is ready, and leave it running."),
 ]
 Python = Annotated[str | None, runoptions.python("engine and command find")]
 RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
@@ -54,14 +54,14 @@ def cluster(
 ) -> None:
     """Start a Ray or Dask cluster on leased GPUs.
 
-    It is a run on --nodes hosts: the head is on the first one, and each host adds the GPUs that it
-    leased (-g) and no others. The Python there needs the engine: name one with --python, or send a
-    project that requires it. Once all hosts are there, the command runs on the first one, where
-    ray.init() and dask's Client() find the cluster by themselves; genvx exits with its code.
+    It is a run on --nodes hosts. The head is on the first one, and each host adds the GPUs that it
+    leased (-g) and no others. Ray or Dask must be installed in the Python there: name one with
+    --python, or send a project that requires it. Once all hosts are ready, the command runs on the
+    first one, where ray.init() and dask's Client() find the cluster; genvx exits with its code.
 
-    Without a command the address and the page of the engine are printed, through tunnels, and the
-    cluster is there until Ctrl-C. It ends with us, unless --detach was given: then genvx runs stop
-    RUN ends it. Only who has its token (Ray) or its key (Dask) is let in.
+    Without a command, the address of the cluster and of its page are printed, and the cluster is
+    there until Ctrl-C. It ends with this genvx, unless --detach is given: then genvx runs stop RUN
+    ends it. Only programs with its token (Ray) or its key (Dask) are let in.
 
     Example: genvx remote cluster ray -N 2 -g 4 --project . -- python train.py
     """

@@ -25,7 +25,7 @@ _VERBS = (info, compare, stop, restart, move, label, tag, delete, restore, purge
 def runs(kind: type[Group], verb: type[Verb]) -> typer.Typer:
     """The group of verbs, of these classes."""
     made = group(
-        "Runs: commands that go on without us (genvx run --detach).",
+        "Runs: commands that go on when genvx ends (genvx run --detach).",
         kind,
         invoke_without_command=True,
     )

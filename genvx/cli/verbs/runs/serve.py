@@ -40,13 +40,15 @@ def serve(
     runtime: runoptions.RuntimeOfRun = None,
     mount: runoptions.MountOfRun = None,
     no_load: wants.NoLoad = False,
+    json: options.Json = False,
 ) -> None:
-    """Run a server that holds GPUs, and lead a port of this machine to it.
+    """Run a server that holds GPUs, and open a tunnel to it.
 
-    The server is a run: it goes on without us, and genvx runs, watch and logs are for it, too. It
-    finds its port in $PORT, and in place of {port} in its command. Once it answers, its address
-    here is printed; Ctrl-C closes the tunnel and leaves it running. genvx tunnel RUN leads to it
-    again, and genvx runs stop RUN ends it. Each such run has the tag "serve".
+    The server is a run: it goes on when genvx ends, and genvx runs, watch and logs show it. The
+    command finds its port in $PORT, and {port} in the command stands for it. Once the server
+    answers, its address here is printed. Ctrl-C closes the tunnel and leaves the server running;
+    genvx tunnel RUN opens it again, and genvx runs stop RUN ends the server. Each such run has the
+    tag "serve".
 
     It starts again when it fails (--retries). Everybody on its host can connect to it there.
 
@@ -75,4 +77,6 @@ def serve(
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service, container=inside)
-    raise typer.Exit(start(where, request, command, asked, local_port, leave=detached))
+    raise typer.Exit(
+        start(where, request, command, asked, local_port, leave=detached, json=json)
+    )

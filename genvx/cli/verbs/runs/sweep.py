@@ -67,12 +67,12 @@ def sweep(
 ) -> None:
     """Run a command with many different parameters, and find the best.
 
-    Its runs are trials, on all hosts at once. A trial has its parameters in place of {NAME} in its
-    command, and in $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in
-    $GENVX_REPORT, or with the Python module genvx_trial, which is there.
+    Its runs are trials, on all hosts at once. {NAME} in the command stands for a parameter, and
+    $GENVX_PARAMETERS has all of them as JSON. A trial reports how good they are as a line in the
+    file $GENVX_REPORT, or with the Python module genvx_trial, which need not be installed.
 
-    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume, export and
-    tensorboard are those of genvx sweeps.
+    Ctrl-C asks what to do with the trials. genvx sweep list, show, stop, resume, export and
+    tensorboard are the same as those of genvx sweeps.
 
     Example: genvx remote sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}
     """
