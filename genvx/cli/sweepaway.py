@@ -158,6 +158,7 @@ def _hand_over(
     asked = spec_of(
         ["python3", sweepparcel.START, "sweeps", act, spec.id],
         Ask(Requirements(), f"sweep-{spec.id}"),
+        notifiers=directory.notifiers() if act == "resume" else (),
         project=parcel.recorded,
         python=python,
         stays=True,

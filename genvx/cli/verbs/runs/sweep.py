@@ -83,13 +83,14 @@ def sweep(
     from genvx.cli import sweeping
     from genvx.cli.ask.container import container_of
     from genvx.cli.ask.variables import variables_of
+    from genvx.cli.detach import notifiers
     from genvx.cli.python import code_of
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
     from genvx.sweeps.spec import Needs
 
     where = here(context)
-    _require_together(on, on_python or on_wheels, notify, optuna_storage, detached=detached)
+    _require_together(on, on_python or on_wheels, optuna_storage, detached=detached)
     sweeping.require_one_goal(maximize=maximize, minimize=minimize)
     asked: dict[str, Any] = {
         "trials": trials,
@@ -138,7 +139,8 @@ def sweep(
     for note in [*notes, *_check(spec)]:
         where.note(note)
     sent = [] if code is None else [code, *trees]
-    told = () if on is not None else sweeping.told(where, notify)
+    # With --on the host sends the messages, so it says what can work there.
+    told = sweeping.told(where, notify) if on is None else notifiers(notify, where.note)
     made = store.create(store.sweeps_root(os.environ), spec, told)
     if on is not None:
         from genvx.cli import sweepaway
@@ -315,7 +317,6 @@ def _seconds(option: str, text: str | None) -> float | None:
 def _require_together(
     on: str | None,
     of_the_host: str | None,
-    notify: list[str] | None,
     optuna_storage: str | None,
     *,
     detached: bool,
@@ -326,8 +327,6 @@ def _require_together(
         raise InvalidInput(f"--optuna-storage does not go with {word}: it may have a password")
     if on is None and of_the_host is not None:
         raise InvalidInput("--on-python and --on-wheels go with --on HOST")
-    if on is not None and notify:
-        raise InvalidInput("--notify does not go with --on: its addresses stay on this machine")
 
 
 def _require_no_typo(command: list[str]) -> None:
