@@ -93,7 +93,10 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
     status = typed("remotes", "status", "v100", code=2)
     assert "remote v100 is not started; start it: genvx remotes start v100" in status.err
     asked = typed("remotes", "start", "v100", code=2)
-    assert "this would start a new g5.12xlarge in us-east-2; -y does it without a question" in asked.err
+    assert (
+        "this would start a new g5.12xlarge in us-east-2; -y does it without a question"
+        in asked.err
+    )
     assert cloud.instances() == []
 
     # Two start it at once.

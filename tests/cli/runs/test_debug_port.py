@@ -21,7 +21,7 @@ from genvx.sandbox.files import make_key
 from genvx.sandbox.ports import reserved
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, alive, until
+from tests.helpers import Terminal, alive, processes_with, until
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
@@ -109,16 +109,6 @@ def directory_of(sandbox, run):
     return Path(sandbox.hosts[0].home, ".local/share/genvx/runs", run)
 
 
-def processes_of(directory):
-    """The processes that name a directory on their command line."""
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if name.isdigit() and str(directory) in Path(f"/proc/{name}/cmdline").read_text():
-                found.append(int(name))
-    return found
-
-
 def test_a_debug_key_leads_into_its_run_only_and_no_longer_than_that(sandbox, start, key, tmp_path):
     run = start("-g", "1", "-n", "train", "--env", "A=b c")
     directory = directory_of(sandbox, run.id)
@@ -152,7 +142,7 @@ def test_a_debug_key_leads_into_its_run_only_and_no_longer_than_that(sandbox, st
     assert "Connection refused" in run.ssh("true").stderr
     assert not (directory / "debug.json").exists()
     assert not (directory / "host_key").exists()
-    assert processes_of(directory) == []
+    assert processes_with(str(directory)) == []
     assert info(run.id)["debug_port"]["open"] is False
 
 

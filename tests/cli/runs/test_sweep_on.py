@@ -59,7 +59,7 @@ def shown():
 def test_a_sweep_on_a_host_survives_what_runs_it_and_is_stopped_from_here(sandbox, place):
     first, second = (host.name for host in sandbox.hosts)
     tell = place / "tell"
-    tell.write_text(f"#!/bin/sh\necho \"$GENVX_NOTIFY_TEXT\" >> {place}/told\n")
+    tell.write_text(f'#!/bin/sh\necho "$GENVX_NOTIFY_TEXT" >> {place}/told\n')
     tell.chmod(0o755)
     words = ("--trials", "9", "--metric", "([0-9.]+)", "--notify", f"command:{tell}")
     client = start_genvx(*on(first, place, *words))

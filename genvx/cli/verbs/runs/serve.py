@@ -63,7 +63,7 @@ def serve(
     if not command:
         raise InvalidInput(
             "no command to run; write it after --, as in: "
-            f"genvx serve -g 1 -- python -m http.server {MARK}"
+            f"genvx serve -g 1 -- python -m http.server --bind 127.0.0.1 {MARK}"
         )
     if local_port is not None and (detached or not where.remote):
         raise InvalidInput("--local-port is for the tunnel to a server on another host")
@@ -77,6 +77,4 @@ def serve(
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service, container=inside)
-    raise typer.Exit(
-        start(where, request, command, asked, local_port, leave=detached, json=json)
-    )
+    raise typer.Exit(start(where, request, command, asked, local_port, leave=detached, json=json))
