@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.limits import exhausted
+from genvx.core.text import printable
 from genvx.errors import (
     FleetError,
     GenvxError,
@@ -50,6 +51,8 @@ T = TypeVar("T")
 # A host that keeps its deadline ends by itself. One that hangs where no deadline reaches, such as
 # in a resolver, gets this many seconds more; then its thread is left behind and reported as failed.
 _LEAVE_BEHIND = 2.0
+# Of the hosts of a fleet, in an error.
+_MOST_NAMED = 8
 
 # Rounds of questions with new secrets: a passphrase, and a password that may be wrong twice.
 _SECRETS = 4
@@ -95,7 +98,10 @@ class HostGroup(Block, Generic[H]):
         try:
             return self._by_name[name]
         except KeyError:
-            raise UnknownHost(f"no host {name!r} in this fleet") from None
+            there = ", ".join(list(self._by_name)[:_MOST_NAMED])
+            more = ", ..." if len(self._by_name) > _MOST_NAMED else ""
+            shown = printable(name, 60)
+            raise UnknownHost(f"no host {shown!r} in this fleet of {there}{more}") from None
 
     def only(self, names: Collection[str]) -> HostGroup[H]:
         """Return the group of the hosts with these names, on the same connections.

@@ -136,11 +136,16 @@ def sweep(
     )
     if on is not None and not spec.hosts.remote:
         raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
-    for note in [*notes, *_check(spec)]:
-        where.note(note)
-    sent = [] if code is None else [code, *trees]
+    if on is not None:
+        there, _, _ = sweeping.where_of(spec.hosts, where)
+        with there.remote_fleet() as fleet:
+            fleet.host(on)
+    notes += _check(spec)
     # With --on the host sends the messages, so it says what can work there.
     told = sweeping.told(where, notify) if on is None else notifiers(notify, where.note)
+    for note in notes:
+        where.note(note)
+    sent = [] if code is None else [code, *trees]
     made = store.create(store.sweeps_root(os.environ), spec, told)
     if on is not None:
         from genvx.cli import sweepaway
@@ -266,8 +271,10 @@ def _space(parameter: list[str] | None, space: str | None) -> Any:
             if len(data) > _MOST_BYTES:
                 raise InvalidInput(f"{space} is larger than 1 MiB")
             return space_of_json(data.decode("utf-8"), space)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"cannot read {space}: {error}") from None
+        except OSError as error:
+            raise InvalidInput(f"cannot read {space}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{space} is not UTF-8 text") from None
     if not parameter:
         raise InvalidInput(f"no parameters; give -P for each, such as {FORMS}")
     return SearchSpace(tuple(dimension_of(each) for each in parameter))
