@@ -113,7 +113,7 @@ class Holder:
                 return GenvxError(f"{name}: {_printable(lines[at][len(SAYS) :])}")
         return GenvxError(
             f"the {self.plan.title} cluster is over before it was ready; "
-            f"the log of run {self.run.id} may say why"
+            f"genvx remote logs {self.run.id} shows its output"
         )
 
     def _require_life(self) -> None:

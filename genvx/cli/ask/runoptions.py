@@ -158,7 +158,7 @@ MountOfRun = Annotated[
     typer.Option(
         "--mount",
         metavar="A:B[:ro]",
-        help="With --image: show this path of the host there in the container (repeatable).",
+        help="With --image: have the path A of the host as B in the container (repeatable).",
     ),
 ]
 Yes = Annotated[

@@ -111,7 +111,7 @@ VERBS = (
         "Open a shell inside of a live run, or run a command there",
         divided=True,
     ),
-    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
+    Entry("tunnel", "runs.tunnel", RUNS, "Open tunnels from this machine to ports of a run"),
     Entry(
         "serve",
         "runs.serve",
@@ -207,7 +207,13 @@ VERBS = (
         remotely=False,
         rare=True,
     ),
-    Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
+    Entry(
+        "remote",
+        "remote",
+        MANY,
+        "The same verbs on many hosts, and clusters of Ray and Dask",
+        remotely=False,
+    ),
     Entry("remotes", "look.remotes", MANY, "Hosts by name, from remotes.yml", remotely=False),
     Entry(
         "start",
@@ -225,7 +231,7 @@ VERBS = (
         "pull",
         "runs.pull",
         RUNS,
-        "Copy what a run has made, or several, to this machine",
+        "Copy what runs have made to this machine",
     ),
     Entry(
         "push",
