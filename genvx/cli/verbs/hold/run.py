@@ -8,7 +8,7 @@ import typer
 
 from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.expanding import goes_with
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
@@ -137,15 +137,7 @@ def run(
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
     if port is not None:
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
-    notes = where.remote_notes()
-    if not request.counted and request.environment is None:
-        notes.insert(0, "without --gpus the command holds no GPU, and sees none")
-
-    def checked() -> None:
-        # Only once: a project that is changed meanwhile is read again.
-        while notes:
-            where.note(notes.pop(0))
-
+    checked = assumed(where, request, "the command")
     if detached:
         asked = replace(asked, checked=checked)
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from genvx.cli.ask import runoptions, wants
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 
@@ -75,6 +76,5 @@ def cluster(
     code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=not no_load)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code)
-    for note in where.remote_notes():
-        where.note(note)
+    asked = replace(asked, checked=assumed(where, request, "the cluster"))
     raise typer.Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

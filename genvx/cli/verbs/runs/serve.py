@@ -7,7 +7,7 @@ from dataclasses import replace
 import typer
 
 from genvx.cli.ask import options, runoptions, serveoptions, wants
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.core.runs.service import MARK, TAG, Service
@@ -74,7 +74,6 @@ def serve(
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     told = notifiers(notify, where.note)
     asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code)
-    for note in where.remote_notes():
-        where.note(note)
-    asked = replace(asked, service=service, container=inside)
+    checked = assumed(where, request, "the server")
+    asked = replace(asked, service=service, container=inside, checked=checked)
     raise typer.Exit(start(where, request, command, asked, local_port, leave=detached, json=json))
