@@ -54,6 +54,9 @@ def serve(
     """
     from genvx.fleet.shipping.reading import until_unchanged
 
+    if local is not None:
+        # Refused before anything is started; it is listened on once the server answers.
+        Listening([Forward(local, local)], strict=True).close()
     return until_unchanged(
         lambda: _serve(where, request, command, asked, local, leave=leave, json=json), where.note
     )

@@ -126,6 +126,17 @@ def test_a_port_that_another_program_has_is_refused_before_the_command_starts(ho
     assert f"cannot serve on port {port} of this host: another program has it" in answer.stderr
 
 
+def test_a_port_of_this_machine_that_is_taken_is_refused_before_anything_starts(hosts):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = run_genvx("remote", "serve", "--local-port", port, "--", "touch", "started")
+    assert (answer.returncode, answer.stderr) == (
+        2,
+        f"genvx: port {port} is taken on this machine\n",
+    )
+    assert "Total 0 runs" in run_genvx("remote", "runs", "--tag", "serve", "-s", "running").stdout
+
+
 def test_a_server_on_this_machine_needs_no_tunnel(state, tmp_path):
     command = [sys.executable, "-c", SERVER, "{port}"]
     answer = run_genvx("serve", "--ready", "/", "-C", str(tmp_path), "--", *command)
