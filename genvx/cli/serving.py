@@ -11,7 +11,7 @@ from genvx.cli.detach import beginning, submitted
 from genvx.cli.holds.inside import started
 from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import MOST_PATIENCE
-from genvx.core.runs.runstate import Running, is_over
+from genvx.core.runs.runstate import Running, end_of, is_over
 from genvx.core.wire.runoperations import ShowRun
 from genvx.errors import GenvxError
 from genvx.fleet.serving import answers
@@ -193,10 +193,12 @@ def _require_life(where: Where, host: Any, run: RunInfo) -> None:
     """Raise GenvxError if a run is over before it has answered; show the end of its output."""
     if not is_over(run.state):
         return
-    with suppress(GenvxError):
-        tail = host.answer(ShowRun(run.id, _LOG_LINES)).tail
-        for line in tail.splitlines():
-            say(f"  {line}")
+    # Of a command that has not begun, the log says what its state says, too.
+    if end_of(run.state) is not None:
+        with suppress(GenvxError):
+            tail = host.answer(ShowRun(run.id, _LOG_LINES)).tail
+            for line in tail.splitlines():
+                say(f"  {line}")
     raise GenvxError(
         f"run {run.label_or_id} is over before it has answered: {ending_of(run.state)}; "
         f"{where.typed} logs {run.id} shows its output"

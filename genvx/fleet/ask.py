@@ -24,6 +24,7 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.hosts.selection import some_of
 from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
 
@@ -51,8 +52,6 @@ T = TypeVar("T")
 # A host that keeps its deadline ends by itself. One that hangs where no deadline reaches, such as
 # in a resolver, gets this many seconds more; then its thread is left behind and reported as failed.
 _LEAVE_BEHIND = 2.0
-# Of the hosts of a fleet, in an error.
-_MOST_NAMED = 8
 
 # Rounds of questions with new secrets: a passphrase, and a password that may be wrong twice.
 _SECRETS = 4
@@ -98,10 +97,9 @@ class HostGroup(Block, Generic[H]):
         try:
             return self._by_name[name]
         except KeyError:
-            there = ", ".join(list(self._by_name)[:_MOST_NAMED])
-            more = ", ..." if len(self._by_name) > _MOST_NAMED else ""
+            there = some_of(list(self._by_name))
             shown = printable(name, 60)
-            raise UnknownHost(f"no host {shown!r} in this fleet of {there}{more}") from None
+            raise UnknownHost(f"no host {shown!r} in this fleet of {there}") from None
 
     def only(self, names: Collection[str]) -> HostGroup[H]:
         """Return the group of the hosts with these names, on the same connections.

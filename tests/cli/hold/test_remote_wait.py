@@ -153,7 +153,10 @@ def test_hosts_can_be_chosen_by_name_and_tag(make_sandbox):
     assert hosts("--only-host", "*-2") == ["gpu-server-2"]
     assert hosts("--exclude-host", "gpu-server-1") == ["gpu-server-2"]
     assert hosts("--tag", "h100") == "genvx: none of the 2 hosts is selected with tag h100"
-    assert hosts("--only-host", "nobody") == "genvx: no host 'nobody' among the hosts"
+    assert (
+        hosts("--only-host", "nobody")
+        == "genvx: no host 'nobody' among the hosts gpu-server-1, gpu-server-2"
+    )
 
 
 def test_the_policy_of_each_host_is_shown_and_kept(make_sandbox):
