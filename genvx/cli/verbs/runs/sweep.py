@@ -204,8 +204,8 @@ def _asked(
             requirements = replace(requirements, gpus=nni.gpus or 0)
             if nni.gpus is None:
                 notes.append(
-                    "trialGpuNumber is not set: trials of NNI see all GPUs of their host then, "
-                    "whoever uses them; here they hold none and see none. -g 1 gives one to each"
+                    "trialGpuNumber is not set: with NNI such trials see all GPUs of their host; "
+                    "here they hold none and see none. -g 1 gives one to each"
                 )
         of_file = {
             "name": nni.name,
