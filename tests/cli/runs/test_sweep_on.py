@@ -95,11 +95,20 @@ def test_a_sweep_on_a_host_survives_what_runs_it_and_is_stopped_from_here(sandbo
     assert all(f"run sweep-{seen['id']} (" in line for line in told.read_text().splitlines())
 
 
-def test_a_notifier_that_cannot_work_on_the_host_is_refused_and_there_is_no_sweep(sandbox, place):
-    words = ("--trials", "2", "--notify", "command:/no/such/program")
-    answer = run_genvx(*on(sandbox.hosts[0].name, place, *words))
-    assert answer.returncode in (2, 126, 127), answer.stderr
-    assert "/no/such/program" in answer.stderr
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["--notify", "command:/no/it"], "--notify: command not found: /no/it", 127),
+        (["--on-python", "/no/it"], "--on-python: no Python in /no/it", 2),
+    ],
+)
+def test_what_cannot_be_on_the_host_is_refused_as_it_was_typed_and_there_is_no_sweep(
+    sandbox, place, words, said, code
+):
+    host = sandbox.hosts[0].name
+    answer = run_genvx(*on(host, place, "--trials", "2", *words))
+    assert (answer.returncode, answer.stdout) == (code, "")
+    assert f"genvx: {host}: {said}\n" in answer.stderr
     assert "no sweep" in run_genvx("sweep", "show").stderr
 
 
