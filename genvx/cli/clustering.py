@@ -8,12 +8,12 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.text import printable
+from genvx.core.value import replace
 from genvx.engines.cluster import Holder
 from genvx.errors import GenvxError
 from genvx.fleet.detaching.run import Run

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
+from genvx.core.value import value
 from genvx.errors import InvalidInput, NotRunning
 from genvx.fleet.remotes.reading import remote_named
 from genvx.shown.console import say
@@ -112,7 +112,7 @@ def confirmed(name: str, *, yes: bool) -> Callable[[str], None]:
     return confirm
 
 
-@dataclass(frozen=True)
+@value
 class State:
     """How a rented machine is. spec: where it is, if it runs. resting: what is said if it does not.
 

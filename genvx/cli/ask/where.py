@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from genvx.cli.parse.declaring import Context
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
 from genvx.core.value import replace, value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
@@ -14,8 +15,6 @@ from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import typer
 
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.pulled import Way
@@ -283,6 +282,6 @@ class Where(Reporting):
         return outcomes
 
 
-def here(context: typer.Context) -> Where:
+def here(context: Context) -> Where:
     """Return the hosts that the verb of this context is for."""
     return context.obj if isinstance(context.obj, Where) else Where()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import typer
-
 from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.expanding import goes_with
 from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, parameters_of
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 # The parameters of what only a run has, which its host keeps.
@@ -44,7 +42,7 @@ _OF_A_RUN = (
 @requesting()
 @goes_with("--detach", _OF_A_RUN)
 def run(
-    context: typer.Context,
+    context: Context,
     request: Request,
     command: options.Command = None,
     nodes: runoptions.Nodes = 1,
@@ -141,30 +139,29 @@ def run(
     if detached:
         asked = replace(asked, checked=checked)
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        raise typer.Exit(
+        raise Exit(
             start_detached(where, request, command, asked, several, watched=watched, json=json)
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang
 
         several = Several(nodes, master_addr, mixed)
-        raise typer.Exit(run_gang(where, request, several, command, more, checked=checked))
+        raise Exit(run_gang(where, request, several, command, more, checked=checked))
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 
-        raise typer.Exit(run_remotely(where, request, command, checked=checked))
+        raise Exit(run_remotely(where, request, command, checked=checked))
     from genvx.cli.holds.local import locally
 
-    raise typer.Exit(locally(where, request, command, prompted=False, checked=checked))
+    raise Exit(locally(where, request, command, prompted=False, checked=checked))
 
 
-def _require_nothing_of_a_run(context: typer.Context) -> None:
+def _require_nothing_of_a_run(context: Context) -> None:
     """Raise InvalidInput if an option was typed that has no meaning without --detach."""
     given = []
-    for param in context.command.params:
-        source = context.get_parameter_source(param.name or "")
-        if param.name in _OF_A_RUN and source is not None and source.name == "COMMANDLINE":
-            given.append(max(param.opts, key=len))
+    for each in parameters_of(run):
+        if each.name in _OF_A_RUN and each.name in context.typed:
+            given.append(max(each.opts, key=len))
     if given:
         goes = "goes" if len(given) == 1 else "go"
         raise InvalidInput(

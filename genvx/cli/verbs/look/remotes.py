@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import hostoptions, options
 from genvx.cli.ask.where import Where, here
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Argument, Context, Exit, Group, Option
 from genvx.cli.parse.remoteoption import names
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_seconds
@@ -22,37 +19,29 @@ from genvx.ssh.defaults import TIMEOUT
 if TYPE_CHECKING:
     from genvx.fleet.remotes.remote import Remote
 
-remotes = group("Hosts by name, from remotes.yml.", invoke_without_command=True)
+remotes = Group("Hosts by name, from remotes.yml.", alone=True)
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of a remote.", autocompletion=names)
-]
+Name = Annotated[str, Argument(metavar="NAME", help="Name of a remote.", autocompletion=names)]
 MaybeName = Annotated[
     str,
-    typer.Argument(
-        metavar="[NAME]", help="Name of a remote.", show_default=False, autocompletion=names
-    ),
+    Argument(metavar="[NAME]", help="Name of a remote.", show_default=False, autocompletion=names),
 ]
-Reinit = Annotated[bool, typer.Option("--reinit", help="Run the init of the remote there.")]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Ask no question.")]
+Reinit = Annotated[bool, Option("--reinit", help="Run the init of the remote there.")]
+Yes = Annotated[bool, Option("-y", "--yes", help="Ask no question.")]
 Patience = Annotated[
     str,
-    typer.Option(
-        "--timeout", metavar="TIME", help="How long it may take until it runs, and lets us in."
-    ),
+    Option("--timeout", metavar="TIME", help="How long it may take until it runs, and lets us in."),
 ]
 Terminate = Annotated[
-    bool, typer.Option("--terminate", help="End the machine and delete its disk, not only stop it.")
+    bool, Option("--terminate", help="End the machine and delete its disk, not only stop it.")
 ]
-Force = Annotated[
-    bool, typer.Option("--force", help="Also delete what others have put into the bucket.")
-]
+Force = Annotated[bool, Option("--force", help="Also delete what others have put into the bucket.")]
 _PATIENCE = "10m"
 
 
 @remotes.callback()
 def listing(
-    context: typer.Context,
+    context: Context,
     json: options.Json = False,
     csv: options.Csv = False,
     style: options.Style = None,
@@ -71,7 +60,7 @@ def listing(
         show(Output(json, csv, not no_header, style=style))
 
 
-@remotes.command("status", cls=Verb)
+@remotes.command("status")
 def remotes_status(
     name: Name,
     timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
@@ -92,15 +81,15 @@ def remotes_status(
         timeout=parse_seconds(timeout),
         accept_new_host_keys=accept_new_host_keys,
     )
-    raise typer.Exit(status(where, json=json))
+    raise Exit(status(where, json=json))
 
 
-@remotes.command("start", cls=Verb)
+@remotes.command("start")
 def remotes_start(
     name: Name,
     reinit: Reinit = False,
     yes: Yes = False,
-    timeout: Patience = _PATIENCE,
+    patience: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
@@ -112,10 +101,10 @@ def remotes_start(
     Example: genvx remotes start lab -y
     """
     where = Where(remote=True, named=name)
-    raise typer.Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
+    raise Exit(_start(where, reinit, yes=yes, patience=patience, json=json))
 
 
-@remotes.command("stop", cls=Verb)
+@remotes.command("stop")
 def remotes_stop(
     name: Name,
     yes: Yes = False,
@@ -135,11 +124,11 @@ def remotes_stop(
 
 
 def start(
-    context: typer.Context,
+    context: Context,
     name: MaybeName = "",
     reinit: Reinit = False,
     yes: Yes = False,
-    timeout: Patience = _PATIENCE,
+    patience: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
@@ -150,11 +139,11 @@ def start(
     """
     _require_name("start", name)
     where = alone(context, name)
-    raise typer.Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
+    raise Exit(_start(where, reinit, yes=yes, patience=patience, json=json))
 
 
 def stop(
-    context: typer.Context,
+    context: Context,
     name: MaybeName = "",
     yes: Yes = False,
     terminate: Terminate = False,
@@ -179,7 +168,7 @@ def _require_name(verb: str, name: str) -> None:
         )
 
 
-def alone(context: typer.Context, name: str) -> Where:
+def alone(context: Context, name: str) -> Where:
     """Return where a remote is, which is named as the argument of a verb.
 
     Raises:
@@ -191,7 +180,7 @@ def alone(context: typer.Context, name: str) -> Where:
     return replace(where, named=name)
 
 
-def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -> int:
+def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) -> int:
     from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
@@ -205,13 +194,13 @@ def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -
     rented = renting.rented(where.named or "")
     if rented is not None:
         with naming("--timeout"):
-            patience = parse_seconds(timeout)
-        return renting.start(rented, reinit=reinit, yes=yes, patience=patience, json=json)
+            seconds = parse_seconds(patience)
+        return renting.start(rented, reinit=reinit, yes=yes, patience=seconds, json=json)
     allocated = allocating.allocated(where.named or "")
     if allocated is not None:
         with naming("--timeout"):
-            patience = parse_seconds(timeout)
-        return allocating.start(allocated, reinit=reinit, patience=patience, json=json)
+            seconds = parse_seconds(patience)
+        return allocating.start(allocated, reinit=reinit, patience=seconds, json=json)
     if reinit:
         return views.reinit(where, json=json)
     views.refuse(where.named or "", "started")

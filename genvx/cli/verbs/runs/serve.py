@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import typer
-
 from genvx.cli.ask import options, runoptions, serveoptions, wants
 from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 from genvx.core.runs.service import MARK, TAG, Service
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 
 @requesting("id")
 def serve(
-    context: typer.Context,
+    context: Context,
     request: Request,
     command: options.Command = None,
     port: serveoptions.Port = None,
@@ -76,4 +74,4 @@ def serve(
     asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code)
     checked = assumed(where, request, "the server")
     asked = replace(asked, service=service, container=inside, checked=checked)
-    raise typer.Exit(start(where, request, command, asked, local_port, leave=detached, json=json))
+    raise Exit(start(where, request, command, asked, local_port, leave=detached, json=json))
