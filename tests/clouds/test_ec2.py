@@ -235,8 +235,8 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
     assert unknown in refused(DescribeInstances="UnauthorizedOperation")
     assert unknown in typed("remotes", "stop", "v100", "-y", code=4).err
     assert refused(RunInstances="UnauthorizedOperation") == (
-        "genvx: could not start a machine: AWS does not allow ec2:RunInstances; whoever manages "
-        f"the account can allow it{nothing}"
+        "genvx: could not start a machine: AWS does not allow ec2:RunInstances; ask the "
+        f"administrator of the account to allow it{nothing}"
     )
     said = refused(RunInstances="InsufficientInstanceCapacity")
     assert said.startswith("genvx: could not start a machine: EC2 has no g5.12xlarge left in us-ea")

@@ -277,7 +277,7 @@ def test_a_port_that_is_busy_is_said_before_anything_runs(sandbox, start, key):
         refused = run_genvx(*asked, "--", "true")
         why = f"cannot open the debug port: port {port} is busy; choose another one, or leave "
         assert (refused.returncode, refused.stdout) == (2, "")
-        assert refused.stderr == f"genvx: {why}--debug-port out\n"
+        assert refused.stderr == f"genvx: gpu-server-1: {why}--debug-port out\n"
         assert not os.listdir(directory_of(sandbox, ""))
         first = run_genvx(*words, "--", "sleep", "1000").stdout.strip()
         waits = run_genvx(*asked, "--wait", "--", "true")
