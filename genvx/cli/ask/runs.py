@@ -85,12 +85,12 @@ def located_among(
     everywhere: Any = fleet
     copies = not where.remote
     asked = runs.question(wanted, deleted=deleted, others=others, copies=copies)
-    found = where.ask(fleet, asked)
+    found = where.find(fleet, asked)
     parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)
     part = parts[0][1].spec.part
     if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
         # Some parts may not have what was typed, such as a label; the id they all have.
         again = runs.question(parts[0][1].id, deleted=deleted, others=others, copies=copies)
-        found = where.ask(fleet, again)
+        found = where.find(fleet, again)
         parts = runs.locate_parts(everywhere, found, parts[0][1].id)
     return parts, tuple(found.failed)

@@ -181,64 +181,60 @@ def alone(context: Context, name: str) -> Where:
 
 
 def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) -> int:
-    from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
-    shelf = _shelf(where.named or "")
-    if shelf is not None:
+    remote = _named(where.named or "")
+    if remote.is_shelf:
         from genvx.cli import shelving
 
         if reinit:
-            raise InvalidInput(f"remote {shelf.name} keeps runs, and has no init to run")
-        return shelving.start(shelf, json=json)
-    rented = renting.rented(where.named or "")
-    if rented is not None:
+            raise InvalidInput(f"remote {remote.name} keeps runs, and has no init to run")
+        return shelving.start(remote, json=json)
+    if remote.type in ("ec2", "slurm"):
         with naming("--timeout"):
             seconds = parse_seconds(patience)
-        return renting.start(rented, reinit=reinit, yes=yes, patience=seconds, json=json)
-    allocated = allocating.allocated(where.named or "")
-    if allocated is not None:
-        with naming("--timeout"):
-            seconds = parse_seconds(patience)
-        return allocating.start(allocated, reinit=reinit, patience=seconds, json=json)
+        if remote.type == "ec2":
+            from genvx.cli import renting
+
+            return renting.start(remote, reinit=reinit, yes=yes, patience=seconds, json=json)
+        from genvx.cli import allocating
+
+        return allocating.start(remote, reinit=reinit, patience=seconds, json=json)
     if reinit:
         return views.reinit(where, json=json)
-    views.refuse(where.named or "", "started")
+    views.refuse(remote, "started")
     raise AssertionError("no such type can be started")
 
 
-def _shelf(name: str) -> Remote | None:
-    """The remote with this name, if it keeps runs."""
+def _named(name: str) -> Remote:
     from genvx.fleet.remotes.reading import remote_named
+    from genvx.shown.console import tell
 
-    remote = remote_named(name, os.environ, lambda line: None)
-    return remote if remote.is_shelf else None
+    return remote_named(name, os.environ, tell)
 
 
 def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
     from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
-    shelf = _shelf(name)
-    if shelf is not None:
+    remote = _named(name)
+    confirm = renting.confirmed(remote.name, yes=yes)
+    if remote.is_shelf:
         from genvx.cli import shelving
 
         if terminate:
-            raise InvalidInput(f"remote {shelf.name} has no machine; stop deletes its bucket")
-        shelving.stop(shelf, confirm=renting.confirmed(shelf.name, yes=yes), force=force, json=json)
+            raise InvalidInput(f"remote {remote.name} has no machine; stop deletes its bucket")
+        shelving.stop(remote, confirm=confirm, force=force, json=json)
         return
     if force:
         raise InvalidInput(f"remote {name} has no bucket; --force is for remotes of type s3")
-    allocated = allocating.allocated(name)
-    if allocated is not None:
+    if remote.type == "slurm":
         if terminate:
             raise InvalidInput(
                 f"remote {name} has no machine of its own; stop gives its nodes back"
             )
-        confirm = renting.confirmed(allocated.name, yes=yes)
-        allocating.stop(allocated, confirm=confirm, json=json)
+        allocating.stop(remote, confirm=confirm, json=json)
         return
-    rented = renting.rented(name)
-    if rented is None:
-        views.refuse(name, "stopped")
-    renting.stop(rented, yes=yes, terminate=terminate, json=json)
+    if remote.type != "ec2":
+        views.refuse(remote, "stopped")
+    renting.stop(remote, yes=yes, terminate=terminate, json=json)
