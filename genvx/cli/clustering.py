@@ -58,7 +58,7 @@ def _start(where: Where, request: Request, plan: Plan, asked: Detach, several: S
                 return _leave(where, run, plan, info, holder)
             return _hold(where, run, plan, info, holder)
         except KeyboardInterrupt:
-            where.note(f"ends the cluster; run {run.id}")
+            where.note(f"ending the cluster (run {run.id})")
             return INTERRUPTED
         finally:
             # Also after an error: a cluster that is not ready is nobody's.
@@ -105,11 +105,11 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
     with _credentials(plan) as shown:
         if info.get("client"):
             tunnel = holder.tunnel(int(str(info["client"])))
-            where.note(f"for programs here: {shown}")
+            where.note(f"for programs of this machine, type first: {shown}")
             scheme = "ray" if plan.engine == "ray" else "tls"
             print(f"{scheme}://127.0.0.1:{tunnel.port}", flush=True)
         else:
-            where.note(f"programs run on its hosts: {_used(where, run, info)}")
+            where.note(f"to use it on its hosts: {_used(where, run, info)}")
             print(printable(str(info["address"]), 100), flush=True)
         where.note("Ctrl-C ends the cluster")
         code = run.wait() or 0

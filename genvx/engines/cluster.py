@@ -8,8 +8,9 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from genvx.engines.onhost.engines import NO_COMMAND
 from genvx.engines.onhost.link import BEAT, Link, greet
-from genvx.errors import GenvxError, UnknownRun
+from genvx.errors import CommandNotFound, GenvxError, UnknownRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,11 +105,12 @@ class Holder:
             if at is not None:
                 for line in lines[:at]:
                     self._tell(f"  {_printable(line)}")
-                name = self.run.hosts[rank].name
-                return GenvxError(f"{name}: {_printable(lines[at][len(SAYS) :])}")
+                name, why = self.run.hosts[rank].name, _printable(lines[at][len(SAYS) :])
+                kind = CommandNotFound if why.startswith(NO_COMMAND) else GenvxError
+                return kind(f"{name}: {why}")
         return GenvxError(
             f"the {self.plan.title} cluster is over before it was ready; "
-            f"the log of run {self.run.id} may say why"
+            f"genvx remote logs {self.run.id} shows its output"
         )
 
     def _require_life(self) -> None:

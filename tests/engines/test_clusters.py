@@ -137,6 +137,15 @@ def test_an_engine_that_is_not_installed_is_one_line_that_says_what_to_install(h
     until(lambda: not held_on_hosts())
 
 
+def test_a_command_that_is_not_there_is_said_before_the_engine_starts(hosts):
+    python = ("--python", sys.executable)
+    answer = run_genvx("remote", "cluster", "dask", "-N", "2", *python, "--", "no-such-program")
+    assert answer.returncode == 127
+    assert answer.stderr.endswith("genvx: gpu-server-1: command not found: no-such-program\n")
+    assert "is ready" not in answer.stderr
+    until(lambda: not held_on_hosts())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

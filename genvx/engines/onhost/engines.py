@@ -15,6 +15,7 @@ from genvx.engines.onhost.place import Scratch, devices, free_ports
 
 # The exit code of a cluster whose engine is not there, as a shell has it for a command.
 MISSING = 127
+NO_COMMAND = "command not found: "
 
 
 class Failure(Exception):

@@ -47,7 +47,7 @@ class Link:
         try:
             found = json.loads(line)
         except ValueError:
-            raise ConnectionError("the other end talks otherwise") from None
+            raise ConnectionError("the other end does not speak the protocol of genvx") from None
         return found if isinstance(found, dict) else {}
 
     def close(self) -> None:

@@ -270,12 +270,12 @@ class Member:
     def _start(self, link: Link, said: dict[str, Any], nonce: str) -> None:
         number, command = said.get("number"), said["command"]
         if type(number) is not int or type(command) is not str:
-            raise Failure("node 0 talks otherwise")
+            raise Failure("node 0 does not speak the protocol of genvx")
         # Each command is proved by itself: who can change packets on the way cannot add one, nor
         # have one run twice.
         proved = proof(self._secret, _signed(number, command), nonce)
         if number <= self._last or not same(str(said.get("proof")), proved):
-            raise Failure("a command came that is not node 0's")
+            raise Failure("a command came that is not from node 0")
         self._last = number
         process = subprocess.Popen(
             ["/bin/sh", "-c", command],

@@ -44,7 +44,7 @@ class Mpirun:
     def __init__(self) -> None:
         path = shutil.which("mpirun")
         if path is None:
-            raise Failure(f"{platform.node()} has no mpirun: {_INSTALL}", MISSING)
+            raise Failure(f"there is no mpirun on {platform.node()}: {_INSTALL}", MISSING)
         answer = subprocess.run(
             [path, "--version"],
             stdin=subprocess.DEVNULL,
@@ -57,7 +57,8 @@ class Mpirun:
         self.path = path
         self.hydra = "HYDRA" in text or "Intel(R) MPI" in text
         if not self.hydra and not any(name in text for name in ("Open MPI", "OpenRTE", "PRRTE")):
-            raise Failure(f"{path} of {platform.node()} is of no MPI known here: {_INSTALL}")
+            where = f"{path} on {platform.node()}"
+            raise Failure(f"{where} is neither Open MPI, MPICH nor Intel MPI: {_INSTALL}")
         number = next((line for line in lines if line.startswith("Version:")), lines[0])
         self.version = f"MPICH {number.split()[-1]}" if "HYDRA" in text else number
 

@@ -16,6 +16,7 @@ import math
 import os
 import platform
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ import threading
 import time
 from typing import Any
 
-from genvx.engines.onhost.engines import Dask, Engine, Failure, Ray
+from genvx.engines.onhost.engines import MISSING, NO_COMMAND, Dask, Engine, Failure, Ray
 from genvx.engines.onhost.link import SILENCE, Link, beat, greet, serve
 from genvx.engines.onhost.place import Scratch, devices, own_address
 
@@ -162,6 +163,9 @@ class Head(Node):
 
     def run(self) -> int:
         """Start all, run the command, or wait; return the exit code."""
+        # Before the engine starts, which takes a while.
+        if self.command and shutil.which(self.command[0]) is None:
+            raise Failure(f"{NO_COMMAND}{self.command[0]}", MISSING)
         address = own_address(os.environ["MASTER_ADDR"], self.rank, None)
         self.engine = self.kind(self.asked, address, self.scratch)
         serve(int(os.environ["MASTER_PORT"]), self.asked["secret"], self._meet)
