@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.helpers import held_on_hosts, until
+
 
 def processes_with(name: str, value: str) -> list[int]:
     """The processes that have a variable, whatever they have closed or left; none of ours."""
@@ -17,3 +19,9 @@ def processes_with(name: str, value: str) -> list[int]:
         if f"{name}={value}".encode() in variables and int(pid) != os.getpid():
             found.append(int(pid))
     return found
+
+
+def nothing_is_left(token: str) -> None:
+    """The cluster of a test ends by itself, with all that has its token."""
+    until(lambda: not held_on_hosts(), "the leases end", patience=90)
+    until(lambda: not processes_with("GENVX_TEST_TOKEN", token), "all processes end", patience=90)
