@@ -108,9 +108,9 @@ class Holder:
             at = next((n for n, line in enumerate(lines) if line.startswith(SAYS)), None)
             if at is not None:
                 for line in lines[:at]:
-                    self._tell(f"  {_printable(line)}")
+                    self._tell(f"  {printable(line)}")
                 name = self.run.hosts[rank].name
-                return GenvxError(f"{name}: {_printable(lines[at][len(SAYS) :])}")
+                return GenvxError(f"{name}: {printable(lines[at][len(SAYS) :])}")
         return GenvxError(
             f"the {self.plan.title} cluster is over before it was ready; "
             f"the log of run {self.run.id} may say why"
@@ -147,5 +147,6 @@ def _free_port() -> int:
         return port
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """What a host said, without control characters."""
     return "".join(char if char.isprintable() else "?" for char in text)[:500]
