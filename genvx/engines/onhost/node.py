@@ -109,6 +109,8 @@ class Member(Node):
         head = link.read()
         if head.get("refused"):
             raise Failure(str(head["refused"]))
+        if head.get("over"):
+            return 0  # it could not start, and says why
         engine = self.kind(self.asked, own_address(address, self.rank, link), self.scratch)
         engine.head = head["head"]
         for number, command in enumerate(engine.start_member()):
@@ -171,9 +173,10 @@ class Head(Node):
 
     def _heed(self, seconds: float) -> tuple[str, Any]:
         """Wait for an event; one that is the end of the cluster is a Failure."""
-        what, which = "", None
-        with contextlib.suppress(queue.Empty):
+        try:
             what, which = self.events.get(timeout=seconds)
+        except queue.Empty:
+            what, which = "", None
         now = time.monotonic()
         if what == "died":
             raise self.died(which)
@@ -218,9 +221,9 @@ class Head(Node):
             if self.asked["workers"]:
                 self.events.put(("refused", why))
             return
+        self._members.add(link)
         if not self._up.wait(START_WITHIN):
             return
-        self._members.add(link)
         link.send(head=self.engine.head)
         with contextlib.suppress(OSError):
             while True:
@@ -326,7 +329,7 @@ def main(words: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     kind: type[Engine] = Ray if words[0] == "ray" else Dask
 
-    def start(asked: dict[str, Any]) -> Node:
+    def start(asked: dict[str, Any]) -> Head | Member:
         joins = bool(asked.get("head")) or os.environ.get("NODE_RANK", "0") != "0"
         return (Member if joins else Head)(asked, kind, words[2:])
 
