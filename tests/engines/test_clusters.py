@@ -176,10 +176,10 @@ def test_a_program_of_this_machine_reaches_a_held_ray_cluster_through_a_tunnel(
     )
     try:
         address = process.stdout.readline().strip()
-        said = ""
-        while "export " not in said:
-            said = process.stderr.readline()
-            assert said, "it says how to reach it"
+        lines = []
+        while not (said := process.stderr.readline()).count("export "):
+            assert said, "".join(lines)
+            lines.append(said)
         answer = subprocess.run(
             [
                 *("sh", "-c", f'{said[said.index("export ") :]}\nexec "$@"', "sh"),

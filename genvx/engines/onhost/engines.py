@@ -88,6 +88,8 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
 
     def start_head(self) -> list[list[str]]:
         """`ray start --head`, with ports that the kernel chose."""
+        # Its server for clients forks, and what gRPC (1.85) does then often crashes the child.
+        self.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
         self.port, dashboard, client = free_ports(3)
         words = ["--head", f"--port={self.port}", f"--temp-dir={self.scratch.path}"]
         # It listens on loopback, too, where tunnels lead. Ray has one wherever it can.
