@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tests.helpers import held_on_hosts, until
@@ -23,5 +24,17 @@ def processes_with(name: str, value: str) -> list[int]:
 
 def nothing_is_left(token: str) -> None:
     """The cluster of a test ends by itself, with all that has its token."""
-    until(lambda: not held_on_hosts(), "the leases end", patience=90)
-    until(lambda: not processes_with("GENVX_TEST_TOKEN", token), "all processes end", patience=90)
+    try:
+        until(lambda: not held_on_hosts(), "the leases end", patience=90)
+        until(lambda: not _left(token), "all processes end", patience=90)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; alive: {_left(token)}") from None
+
+
+def _left(token: str) -> list[str]:
+    found = []
+    for pid in processes_with("GENVX_TEST_TOKEN", token):
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+            found.append(f"{pid} {' '.join(words)[:100]}")
+    return found
