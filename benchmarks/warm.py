@@ -33,8 +33,7 @@ def run(rounds: int) -> Table:
             def right(name: str, sample: Sample, size: int = size) -> bool:
                 return sample.code == 0 and f"on {size} hosts".encode() in sample.output
 
-            # -t is for machines that are busy with others. It goes through typer, as what is not
-            # usual does.
+            # The others have -t, for machines that are busy.
             question = ["genvx", "remote", *hosts[:2], "devices"]
             series = side_by_side(
                 {

@@ -21,18 +21,17 @@ _HEAD = "<!-- Written by scripts/reference.py from the code. Edit the code, then
 
 
 def commands() -> str:
-    """From the options themselves, not from help texts: those change with the version of typer."""
-    from genvx.cli.app import root
+    """From the options themselves, not from help texts, which have lines."""
+    from genvx.cli.parse.loading import root
 
     parts = [_HEAD, "\n# Commands\n\nEach command has `--help` (`-h`).\n"]
 
     def visit(command: Any, path: str) -> None:
-        parts.append(f"\n## {path}\n\n{inspect.cleandoc(command.help or '')}\n")
-        shown = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
-        rows = [_row(param) for param in shown]
+        parts.append(f"\n## {path}\n\n{command.text}\n")
+        rows = [_row(param) for param in command.parameters if not param.info.hidden]
         if rows:
             parts.append("\n| | |\n|---|---|\n" + "".join(rows))
-        for name, verb in getattr(command, "commands", {}).items():
+        for name, verb in getattr(command, "verbs", {}).items():
             if not verb.hidden:
                 visit(verb, f"{path} {name}")
 
@@ -43,8 +42,8 @@ def commands() -> str:
 def _row(param: Any) -> str:
     from genvx.cli.parse.pages import explained
 
-    metavar = param.metavar or ""
-    if param.param_type_name == "argument":
+    metavar = param.info.metavar or ""
+    if not param.names:
         names = f"`{metavar or param.name.upper()}`"
     else:
         names = ", ".join(f"`{name}`" for name in sorted(param.opts, key=len))

@@ -24,7 +24,6 @@ _BY_NAME = {
     "genvx",
     "genvx.aio",
     "genvx.cli.parse.loading",
-    "genvx.cli.quick",
     "genvx.core.wire.asking",
     # runs on a host, where it has just put the agent
     "genvx.fleet.delivery.loader",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
+from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, NotRunning
-from genvx.fleet.remotes.reading import remote_named
-from genvx.shown.console import say
+from genvx.shown.console import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,20 +17,6 @@ if TYPE_CHECKING:
     from genvx.fleet.allocating.jobs import Job
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotes.remote import Remote
-
-
-def _say(line: str) -> None:
-    say(f"genvx: {printable(line)}")
-
-
-def allocated(name: str) -> Remote | None:
-    """Return the remote with this name, if Slurm has its nodes; None if it is another one.
-
-    Raises:
-        UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
-    """
-    remote = remote_named(name, os.environ, lambda line: None)
-    return remote if remote.type == "slurm" else None
 
 
 def start(remote: Remote, *, reinit: bool, patience: float, json: bool) -> int:
@@ -45,11 +30,11 @@ def start(remote: Remote, *, reinit: bool, patience: float, json: bool) -> int:
 
     if reinit:
         raise InvalidInput(f"remote {remote.name} is of type slurm, and has no init to run")
-    with contextlib.closing(Allocation(remote, _say, prompt=prompt())) as allocation:
+    with contextlib.closing(Allocation(remote, tell, prompt=prompt())) as allocation:
         try:
             hosts = allocation.start(patience)
         except KeyboardInterrupt:
-            _say(f"interrupted; {allocation.there}")
+            tell(f"interrupted; {allocation.there}")
             raise
         job = allocation.job
     if json:
@@ -68,17 +53,21 @@ def stop(remote: Remote, *, confirm: Callable[[str], None], json: bool) -> None:
     from genvx.cli.ask.prompt import prompt
     from genvx.fleet.allocating.starting import Allocation
 
-    with contextlib.closing(Allocation(remote, _say, prompt=prompt())) as allocation:
-        gone = allocation.stop(confirm)
+    with contextlib.closing(Allocation(remote, tell, prompt=prompt())) as allocation:
+        try:
+            gone = allocation.stop(confirm)
+        except KeyboardInterrupt:
+            tell(f"interrupted; {allocation.there}")
+            raise
         job = allocation.job
     if json:
         from genvx.cli.schema.document import print_document
 
         print_document("remotes stop", remote=remote.name, machine=None, job=_plain(job))
     elif gone:
-        _say(f"{remote.name}: job {' and '.join(map(str, gone))} is given back")
+        tell(f"{remote.name}: job {' and '.join(map(str, gone))} is given back")
     else:
-        _say(f"{remote.name} has no allocation; there is nothing to give back")
+        tell(f"{remote.name} has no allocation; there is nothing to give back")
 
 
 def look(remote: Remote) -> tuple[tuple[HostSpec, ...], str, Plain | None]:
@@ -104,7 +93,9 @@ def look(remote: Remote) -> tuple[tuple[HostSpec, ...], str, Plain | None]:
 
 
 def _about(job: Job) -> str:
-    return f"job {job.id}, {','.join(job.nodes)}, {job.left} left"
+    left = job.seconds_left
+    ends = "without a time limit" if left is None else f"ends in {format_duration(left)}"
+    return f"job {job.id}, {','.join(job.nodes)}, {ends}"
 
 
 def _plain(job: Job | None) -> Plain | None:
@@ -115,5 +106,6 @@ def _plain(job: Job | None) -> Plain | None:
         "state": job.state,
         "reason": job.reason,
         "left": job.left,
+        "left_seconds": job.seconds_left,
         "nodes": list(job.nodes),
     }

@@ -1,17 +1,16 @@
-"""The command line as a whole: genvx, and how one command line is run."""
+"""The command line as a whole: how one that `plain.py` does not read is run, by typer."""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from genvx._version import __version__
-from genvx.cli.parse.groups import group
-from genvx.cli.parse.loading import AllVerbs, all_verbs
-from genvx.cli.parse.remoteoption import Remote, on_remote
-from genvx.cli.parse.scan import spell_out_wait
+from genvx.cli.parse.building import built
+from genvx.cli.parse.declaring import Exit
+from genvx.cli.parse.loading import root as declared
+from genvx.cli.parse.scan import on_remote, spell_out_wait
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
@@ -20,29 +19,9 @@ from genvx.shown.console import say
 _UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"genvx {__version__}")
-        raise typer.Exit
-
-
-Version = Annotated[
-    bool,
-    typer.Option(
-        "-V", "--version", is_eager=True, callback=_print_version, help="Show the version."
-    ),
-]
-
-
-def _genvx(show_version: Version = False, named: Remote = None) -> None:
-    """One pool of GPUs out of machines that are shared over SSH."""
-
-
-def root() -> AllVerbs:
+def root() -> Any:
     """Return the click command of genvx."""
-    made = group("One pool of GPUs out of machines that are shared over SSH.", AllVerbs)
-    made.callback()(_genvx)
-    return all_verbs(made, remotely=False)
+    return built(declared())
 
 
 def invoke(arguments: list[str]) -> int:
@@ -60,7 +39,7 @@ def invoke(arguments: list[str]) -> int:
         # Not click's `main`: it handles closed streams itself, and differently from shown/door.py.
         with command.make_context("genvx", words) as context:
             result = command.invoke(context)
-    except typer.Exit as end:
+    except (typer.Exit, Exit) as end:
         return end.exit_code
     except _UsageError as error:
         from genvx.cli.words.answers import meaning
@@ -70,5 +49,5 @@ def invoke(arguments: list[str]) -> int:
         reason = printable(error.format_message(), 500).rstrip(".?")
         say(f"{path}: {meaning(error, command, words) or f'{reason}; see {path} --help'}")
         return InvalidInput.exit_code
-    # Verbs end with typer.Exit or return nothing; click hands on what a callback returns.
+    # Verbs end with Exit or return nothing; click hands on what a callback returns.
     return result if isinstance(result, int) else 0

@@ -6,29 +6,25 @@ import os
 import shlex
 import sys
 import tempfile
-import threading
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genvx.cli.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.text import printable
+from genvx.core.value import replace
 from genvx.engines.cluster import Holder
 from genvx.errors import GenvxError
 from genvx.fleet.detaching.run import Run
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
     from genvx.cli.detach import Detach, Several
     from genvx.engines.plan import Plan
-
-# Seconds for what is left to do once the cluster has ended.
-_LAST = 10.0
 
 
 def start(where: Where, request: Request, plan: Plan, asked: Detach, several: Several) -> int:
@@ -48,34 +44,6 @@ def replace_name(request: Request, name: str) -> Request:
     return other(request, name=name)
 
 
-class _Apart(threading.Thread):
-    """Does something while the main thread only waits, where Ctrl-C arrives.
-
-    In the midst of what paramiko sends, Ctrl-C would leave the lock of its connection held for
-    good, and the cluster could not be ended any more.
-    """
-
-    def __init__(self, act: Callable[[], Any]) -> None:
-        super().__init__(name="genvx held", daemon=True)
-        self._act = act
-        self._found: Any = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        """Do it."""
-        try:
-            self._found = self._act()
-        except BaseException as error:
-            self._error = error
-
-    def result(self) -> Any:
-        """Wait for what it returns or raises."""
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._found
-
-
 def _start(where: Where, request: Request, plan: Plan, asked: Detach, several: Several) -> int:
     with submitted(where, request, plan.argv, asked, several) as (_, parts):
         first, *others = parts
@@ -83,19 +51,12 @@ def _start(where: Where, request: Request, plan: Plan, asked: Detach, several: S
         hosts = ", ".join(host.name for host in run.hosts)
         where.note(f"run {first[1].label_or_id} on {hosts} {beginning(first[1])}")
         holder = Holder(run, plan, say)
-
-        def held() -> int:
+        try:
             info = holder.await_ready()
             where.note(_described(plan, info))
             if not plan.attended:
                 return _leave(where, run, plan, info, holder)
             return _hold(where, run, plan, info, holder)
-
-        apart = _Apart(held)
-        apart.start()
-        try:
-            code: int = apart.result()
-            return code
         except KeyboardInterrupt:
             where.note(f"ends the cluster; run {run.id}")
             return INTERRUPTED
@@ -103,8 +64,6 @@ def _start(where: Where, request: Request, plan: Plan, asked: Detach, several: S
             # Also after an error: a cluster that is not ready is nobody's.
             left = not plan.attended and bool(holder.info) and sys.exc_info()[0] is None
             holder.close(stop=not left)
-            # It has files with credentials, which it deletes.
-            apart.join(_LAST)
 
 
 def _described(plan: Plan, info: dict[str, object]) -> str:
@@ -154,8 +113,6 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
             print(printable(str(info["address"]), 100), flush=True)
         where.note("Ctrl-C ends the cluster")
         code = run.wait() or 0
-    if holder.is_closed:
-        return code  # by us, who have said so
     why = ending_of(run.info.state)
     if code:
         raise GenvxError(f"the cluster has ended: {why}; {holder.failure()}")

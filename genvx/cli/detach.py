@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.project import ProjectOptions, sending
@@ -24,6 +23,7 @@ from genvx.core.runs.runstate import (
     is_over,
     name_of,
 )
+from genvx.core.value import field, value
 from genvx.errors import GenvxError, InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _PREPARED = {Step.CODE: "its copy of the project", Step.PYTHON: "its Python"}
 
 
-@dataclass(frozen=True)
+@value
 class Detach:
     """The options of a detached run besides its request for GPUs.
 
@@ -129,7 +129,7 @@ def notifiers(typed: list[str] | None, note: Callable[[str], object]) -> tuple[N
     return chosen(typed, note)
 
 
-@dataclass(frozen=True)
+@value
 class Several:
     """A run on several hosts at once. address: where the others reach node 0, if not as we do."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.value import value
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genvx.fleet.shipping.shipment import Shipment
 
 
-@dataclass(frozen=True)
+@value
 class ProjectOptions:
     """The options for a project. directory: where it is; None if there is none. yes: send it
     without a question, however large it is.

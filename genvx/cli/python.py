@@ -4,10 +4,10 @@ that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.cli.project import ProjectOptions
+from genvx.core.value import value
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from genvx.fleet.shipping.shipment import Shipment
 
 
-@dataclass(frozen=True)
+@value
 class PythonOptions:
     """The options for the Python of a run. python: as for --python; None for the usual one. setup:
     a line for bash. wheels: a directory here. extras: names.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
+from genvx.core.value import value
 from genvx.errors import InvalidInput, NotRunning
-from genvx.fleet.remotes.reading import remote_named
-from genvx.shown.console import say
+from genvx.shown.console import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,20 +19,6 @@ if TYPE_CHECKING:
     from genvx.clouds.ec2.wanted import Machine
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotes.remote import Remote
-
-
-def _say(line: str) -> None:
-    say(f"genvx: {printable(line)}")
-
-
-def rented(name: str) -> Remote | None:
-    """Return the remote with this name, if its machine is rented; None if it is another one.
-
-    Raises:
-        UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
-    """
-    remote = remote_named(name, os.environ, _say)
-    return remote if remote.type == "ec2" else None
 
 
 def start(remote: Remote, *, reinit: bool, yes: bool, patience: float, json: bool) -> int:
@@ -54,12 +38,12 @@ def start(remote: Remote, *, reinit: bool, yes: bool, patience: float, json: boo
         # Then stdout is the document's.
         out=2 if json else 1,
     )
-    rental, wanted = starting.begin(remote, _say)
+    rental, wanted = starting.begin(remote, tell)
     try:
         code = starting.start(rental, wanted, how)
     except KeyboardInterrupt:
-        _say(f"interrupted; it was to {rental.step}; {rental.there}")
-        _say(f"to go on: genvx remotes start {remote.name}")
+        tell(f"interrupted; it was to {rental.step}; {rental.there}")
+        tell(f"to go on: genvx remotes start {remote.name}")
         raise
     if json:
         from genvx.cli.schema.document import print_document
@@ -79,14 +63,14 @@ def stop(remote: Remote, *, yes: bool, terminate: bool, json: bool) -> None:
     from genvx.fleet.renting.rental import Rental
 
     remote.require_ssh()
-    rental = Rental(remote, cloud_of(remote), _say)
+    rental = Rental(remote, cloud_of(remote), tell)
     act = ending.terminate if terminate else ending.stop
     try:
         act(rental, confirmed(remote.name, yes=yes))
     except KeyboardInterrupt:
         more = " --terminate" if terminate else ""
-        _say(f"interrupted; it was to {rental.step}; {rental.there}")
-        _say(f"to go on: genvx remotes stop {remote.name}{more}")
+        tell(f"interrupted; it was to {rental.step}; {rental.there}")
+        tell(f"to go on: genvx remotes stop {remote.name}{more}")
         raise
     if json:
         from genvx.cli.schema.document import print_document
@@ -110,7 +94,7 @@ def confirmed(name: str, *, yes: bool) -> Callable[[str], None]:
     return confirm
 
 
-@dataclass(frozen=True)
+@value
 class State:
     """How a rented machine is. spec: where it is, if it runs. resting: what is said if it does not.
 

@@ -19,7 +19,7 @@ from genvx.fleet.shelves.s3store import S3Store
 from genvx.fleet.shelves.store import Put
 from genvx.local.host import LocalHost
 from genvx.local.runs.bringing import Copy
-from genvx.shown.console import say
+from genvx.shown.console import say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 _PATIENCE = 600.0
 
 
-def _say(line: str) -> None:
-    say(f"genvx: {printable(line)}")
-
-
 def shelf_of(name: str) -> Remote | None:
     """Return the remote with this name if it is a shelf; None if it is none."""
     return shelf_named(name, os.environ)
@@ -43,7 +39,7 @@ def shelf_of(name: str) -> Remote | None:
 
 def runs_fleet(where: Any, *, asked: bool = False) -> Fleet[Any]:
     """Make the fleet of the hosts and shelves of genvx remote; see Where.runs_fleet."""
-    others, found = ([], []) if where.named is None else split(where.named, os.environ, _say)
+    others, found = ([], []) if where.named is None else split(where.named, os.environ, tell)
     found += [each for name in where.shelves if (each := shelf_of(name)) is not None]
     if not found:
         hosts: Fleet[Any] = where.asked_fleet() if asked else where.fleet()
@@ -63,10 +59,10 @@ def _shelf(remote: Remote, where: Any) -> Any:
     """A shelf as a host; what it cannot do is said when it is asked, as for a host that is down."""
     if where.shelves:
         try:
-            return Shelf(store_of(remote, os.environ, _say))
+            return Shelf(store_of(remote, os.environ, tell))
         except GenvxError as error:
             return _Broken(remote.name, error)
-    return Shelf(store_of(remote, os.environ, _say))
+    return Shelf(store_of(remote, os.environ, tell))
 
 
 class _Broken:
@@ -204,7 +200,7 @@ def status(remote: Remote, *, json: bool) -> int:
     """Print whether a shelf is available, and how many runs it has; return the exit code."""
     from genvx.cli.schema.document import print_document
 
-    store = store_of(remote, os.environ, _say)
+    store = store_of(remote, os.environ, tell)
     which = {"name": remote.name, "type": remote.type, "where": remote.where or None}
     try:
         if isinstance(store, S3Store):
@@ -230,7 +226,7 @@ def status(remote: Remote, *, json: bool) -> int:
 def _s3(remote: Remote, what: str) -> S3Store:
     if remote.type != "s3":
         raise InvalidInput(f"remote {remote.name} is of type {remote.type}, which cannot be {what}")
-    return s3_store(remote, os.environ, _say)
+    return s3_store(remote, os.environ, tell)
 
 
 # Push

@@ -41,7 +41,8 @@ class Snapshot:
     hostname: what the host calls itself. version: of genvx there. boottime_ns: CLOCK_BOOTTIME at
     this moment. leases, tickets: the living ones. odd: files in the state directory that are
     ignored, and why. desktop_memory: bytes that a process which only draws may use without making a
-    device busy.
+    device busy. ends_ns: CLOCK_BOOTTIME at which the job of Slurm ends that has these devices; None
+    if there is none, or that is not known.
     """
 
     hostname: str
@@ -55,6 +56,12 @@ class Snapshot:
     odd: tuple[str, ...] = ()
     desktop_memory: int = DESKTOP_MEMORY
     tickets: tuple[Ticket, ...] = ()
+    ends_ns: Optional[int] = None
+
+    @property
+    def seconds_left(self) -> Optional[float]:
+        """The seconds until the job of Slurm ends that has these devices; None as in `ends_ns`."""
+        return None if self.ends_ns is None else max(0.0, (self.ends_ns - self.boottime_ns) / 1e9)
 
     @cached
     def environments(self) -> tuple[Environment, ...]:

@@ -94,11 +94,6 @@ class Holder:
             if self._link is not None:
                 self._link.close()
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was let go of."""
-        return self._closed.is_set()
-
     def failure(self) -> GenvxError:
         """What is told of a cluster that is over before it was ready."""
         first = self.run.info.rank

@@ -257,7 +257,7 @@ class HostGroup(Block, Generic[H]):
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
             raise unsatisfiable(requirements, refusals)
-        full: dict[str, object] = {name: refusal.found for name, refusal in refusals.items()}
+        full: dict[str, object] = {}
         failed: dict[str, object] = dict(outcomes.failed)
         for name in ranked:
             try:
@@ -271,6 +271,7 @@ class HostGroup(Block, Generic[H]):
             except HostError as error:
                 # Nothing was started: `act` raises other HostErrors only before that.
                 failed[name] = error
+        full.update((name, refusal.found) for name, refusal in refusals.items())
         helps = bool(ranked) or any(each.passing for each in refusals.values())
         raise self.nowhere(full, failed, waiting_helps=helps)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
@@ -30,12 +29,11 @@ from genvx.ssh.deadline import Deadline
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
-    import paramiko
-
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.reply import Reply
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.ssh.connections import Connections
+    from genvx.ssh.transport import Channel
 
 R = TypeVar("R")
 
@@ -154,7 +152,7 @@ class Caller:
 
     def _read(
         self,
-        channel: paramiko.Channel,
+        channel: Channel,
         reader: ReplyReader,
         errors: bytearray,
         deadline: Deadline,
@@ -188,14 +186,10 @@ class Caller:
                 sent = True
                 _send(channel, agent_parcel(first=first))
 
-    def _no_reply(
-        self, channel: paramiko.Channel, reader: ReplyReader, errors: bytearray
-    ) -> HostError:
+    def _no_reply(self, channel: Channel, reader: ReplyReader, errors: bytearray) -> HostError:
         """Make the error for a far end that ended without a reply, by its exit code and output."""
         # sshd sends the exit status in a message of its own, often just after the end of output.
-        end = time.monotonic() + 1.0
-        while not channel.exit_status_ready() and time.monotonic() < end:
-            channel.status_event.wait(0.05)
+        channel.status_within(1.0)
         _drain(channel, errors)
         said = bytes(errors) or reader.noise
         lines = [line for line in said.decode("utf-8", "replace").splitlines() if line]
@@ -218,13 +212,13 @@ class Caller:
         return AgentError(f"the far end gave no reply and exit code {code}: {last}{hint}")
 
 
-def _drain(channel: paramiko.Channel, errors: bytearray) -> None:
+def _drain(channel: Channel, errors: bytearray) -> None:
     """Read what has come on stderr, at most the first 8 KiB: a host may send without end."""
     while channel.recv_stderr_ready() and len(errors) < _MOST_ERRORS:
         errors += channel.recv_stderr(8192)
 
 
-def _send(channel: paramiko.Channel, data: bytes) -> None:
+def _send(channel: Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
     except (EOFError, OSError):

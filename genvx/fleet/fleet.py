@@ -384,9 +384,12 @@ def connect_hosts(
     """Make hosts over SSH, and what fetches the secrets that they want; `connect_fleet` says the
     rest.
     """
-    from genvx.fleet.sshhost import SSHHost
+    from genvx.ssh.lean import without_mock
+
+    with without_mock():
+        from genvx.fleet.sshhost import SSHHost
+        from genvx.ssh.link import Link
     from genvx.ssh.credentials.secrets import Vault
-    from genvx.ssh.link import Link
     from genvx.ssh.session import Session
 
     # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from genvx.keeping.keeper import keep
+from genvx.ssh.lean import without_mock
+
+with without_mock():
+    from genvx.keeping.keeper import keep
 
 if __name__ == "__main__":
     keep(sys.argv[1], os.environ)

@@ -176,17 +176,24 @@ class Machine:
         # The clock is read after the scan: a lease that began during the scan must not be in the
         # future.
         scan = self.store.scan(reap=reap)
+        boottime_ns, ends_ns = processes.boottime_ns(), None
+        if "SLURM_JOB_ID" in self.environ:
+            from genvx.local.devices.allocated import seconds_left
+
+            left = seconds_left(self.environ)
+            ends_ns = None if left is None else boottime_ns + round(left * 1e9)
         return Snapshot(
             hostname=facts.hostname(),
             version=__version__,
             boot_id=processes.boot_id(),
-            boottime_ns=processes.boottime_ns(),
+            boottime_ns=boottime_ns,
             driver=inventory.driver,
             devices=inventory.devices,
             usage=inventory.usage,
             leases=scan.leases,
             odd=scan.odd,
             tickets=scan.tickets,
+            ends_ns=ends_ns,
         )
 
     # Environments of one's own

@@ -22,3 +22,8 @@ def say(line: str) -> None:
         print(printable(line, _LONGEST_LINE), file=sys.stderr, flush=True)
     except OSError:
         pass
+
+
+def tell(line: str) -> None:
+    """Print a line of genvx's own, as `say` does."""
+    say(f"genvx: {line}")

@@ -9,6 +9,7 @@ from genvx.core.quantities.ages import format_age, format_duration
 from genvx.core.requests.ranges import ranges
 from genvx.shown import holding
 from genvx.shown.columns import Fitting
+from genvx.shown.ending import ending
 from genvx.shown.mine import current
 from genvx.shown.usage import usage_rows
 
@@ -34,6 +35,7 @@ def rows(snapshot: Snapshot) -> list[list[str]]:
         ["devices", f"{len(snapshot.devices)}, {len(snapshot.available)} available"],
         ["environments", str(len(snapshot.environments))],
         *(["", line] for line in holding.outliving(snapshot)),
+        *(["ends", text] for text in (ending(snapshot),) if text),
     ]
     if env is not None:
         found = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from genvx.errors import GenvxError, HostUnreachable
+from genvx.ssh.apart import apart
 from genvx.ssh.link import Link
 from genvx.ssh.translating import translate
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from genvx.ssh.config.target import Target
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
+    from genvx.ssh.transport import Channel
 
 _CLOSE_PATIENCE = 0.1
 # What paramiko raises when a channel or a connection fails; anything else is a fault of ours.
@@ -49,6 +51,7 @@ class Connections:
         """Whether a channel that is watched is open on one of the connections."""
         return any(link.pulse.needed for link in self._links)
 
+    @apart()
     def close(self) -> None:
         """Close all connections, including one that is being opened."""
         opening = self._opening
@@ -71,7 +74,7 @@ class Connections:
         deadline: Deadline,
         ask: Callable[[paramiko.Channel], None],
         window: int | None = None,
-    ) -> tuple[Link, paramiko.Channel]:
+    ) -> tuple[Link, Channel]:
         """Open a channel and make the request `ask` on it; return its connection and the channel.
         window: as Link.channel.
 
@@ -134,7 +137,11 @@ class Connections:
                     return link, False
             self._opening = deadline
             try:
-                link = Link.open(self._target, self._session, deadline)
+                link = _open(self._target, self._session, deadline)
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    deadline()  # a Ctrl-C: the thread that opens it must not go on
+                raise
             finally:
                 self._opening = None
             # `close` may have ended the deadline after the login succeeded. A link that was kept
@@ -144,3 +151,8 @@ class Connections:
                 raise HostUnreachable("the connection was closed while it opened", kind="timeout")
             self._links.append(link)
             return link, True
+
+
+@apart(moment=0.0, undo=lambda link, *asked: link.close())
+def _open(target: Target, session: Session, deadline: Deadline) -> Link:
+    return Link.open(target, session, deadline)

@@ -12,9 +12,11 @@ import heapq
 import itertools
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from genvx.core.block import Block
+from genvx.ssh.apart import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,18 +105,23 @@ class _Watch:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._heap: list[tuple[float, int, Deadline]] = []
+        # Weak: the block of a deadline may be left by a Ctrl-C at the very moment at which it says
+        # so. The deadline would then close a connection that others use by now.
+        self._heap: list[tuple[float, int, weakref.ref[Deadline]]] = []
         # A heap cannot remove from its middle. Deadlines that were met early leave this set at
         # once and the heap when they come to its top.
-        self._live: set[int] = set()
+        self._live: weakref.WeakSet[Deadline] = weakref.WeakSet()
         # Decides between equal ends: deadlines themselves cannot be compared.
         self._order = itertools.count()
         self._running = False
 
+    # Done apart: a condition whose lock an interrupted thread keeps would stop all deadlines.
+
+    @apart()
     def add(self, end: float, deadline: Deadline) -> None:
         with self._condition:
-            heapq.heappush(self._heap, (end, next(self._order), deadline))
-            self._live.add(id(deadline))
+            heapq.heappush(self._heap, (end, next(self._order), weakref.ref(deadline)))
+            self._live.add(deadline)
             if self._running:
                 self._condition.notify()
             else:
@@ -123,10 +130,11 @@ class _Watch:
                 threading.Thread(target=self._run, name="genvx deadlines", daemon=True).start()
                 self._running = True
 
+    @apart()
     def remove(self, deadline: Deadline) -> None:
         with self._condition:
-            self._live.discard(id(deadline))
-            while self._heap and id(self._heap[0][2]) not in self._live:
+            self._live.discard(deadline)
+            while self._heap and self._heap[0][2]() not in self._live:
                 heapq.heappop(self._heap)
             if not self._heap:
                 self._condition.notify()
@@ -137,18 +145,22 @@ class _Watch:
                 if not self._heap:
                     self._running = False
                     return
-                end, _, deadline = self._heap[0]
+                end, _, reference = self._heap[0]
                 left = end - time.monotonic()
                 if left > 0:
                     self._condition.wait(left)
                     continue
                 heapq.heappop(self._heap)
-                due = id(deadline) in self._live
-                self._live.discard(id(deadline))
+                deadline = reference()
+                due = deadline in self._live
+                if deadline is not None:
+                    self._live.discard(deadline)
             # Outside the lock: closing a connection may take a while, and other deadlines must be
             # added meanwhile.
-            if due:
+            if due and deadline is not None:
                 deadline()
+            # Not kept while the next one is waited for.
+            del deadline
 
 
 _watch = _Watch()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
+from genvx.ssh.apart import apart
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class Forwarder:
         self._pulse.watch(use)
         return use
 
+    @apart(undo=lambda stream, *asked: stream.close())
     def open(self, address: str, port: int, ring: Callable[[Stream], object]) -> Stream:
         """Begin to open a stream to a port of the host; it rings when it is open or refused."""
         transport = self._transport
@@ -222,6 +224,7 @@ class Forwarder:
             transport.packetizer.close()
         return stream
 
+    @apart()
     def listen(
         self,
         port: int,
@@ -257,6 +260,7 @@ class Forwarder:
             self._takers.pop(port, None)
         return listens
 
+    @apart()
     def unlisten(self, port: int) -> None:
         """Have the host no longer listen, and do not wait until it does not. Idempotent."""
         if self._takers.pop(port, None) is None:

@@ -18,6 +18,7 @@ import fabric
 import paramiko
 
 from genvx.ssh import sockets
+from genvx.ssh.apart import apart
 from genvx.ssh.config import commandline
 from genvx.ssh.credentials.login import Login
 from genvx.ssh.deadline import Within
@@ -29,6 +30,7 @@ from genvx.ssh.proxy import Proxy
 from genvx.ssh.pulse import Pulse
 from genvx.ssh.through import Through
 from genvx.ssh.translating import translate
+from genvx.ssh.transport import Channel, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,13 +215,13 @@ class Link:
         deadline: Deadline,
         ask: Callable[[paramiko.Channel], None],
         window: int | None = None,
-    ) -> paramiko.Channel:
+    ) -> Channel:
         """Open a channel and make the request `ask` on it; the deadline closes it.
 
         window: the bytes that the host may send before we have read any; paramiko's default is 2
         MiB, which is all that comes in one round trip.
         """
-        channel: paramiko.Channel = self.transport.open_session(window)
+        channel: Channel = self.transport.open_session(window)  # type: ignore[assignment]
         deadline.closes(channel.close)
         try:
             ask(channel)
@@ -228,6 +230,7 @@ class Link:
             raise
         return channel
 
+    @apart()
     def close(self) -> None:
         """Close the connection, and leave the jump host that it goes through."""
         self.pulse.stop()
@@ -270,7 +273,7 @@ def _construct(
     left, soon = deadline.left() + 1.0, opening.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
-        made = paramiko.Transport(sock, packetizer_class=Packetizer, **options)
+        made = Transport(sock, packetizer_class=Packetizer, **options)
         harden(made, known)
         made.banner_timeout = made.handshake_timeout = soon
         made.auth_timeout = left

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import paramiko
 
 from genvx.errors import HostLost
+from genvx.ssh.apart import apart
 from genvx.ssh.ending import leave_in_children
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Pulse:
         self._holding: weakref.WeakKeyDictionary[paramiko.Channel, bytes]
         self._holding = weakref.WeakKeyDictionary()
 
+    @apart()
     def watch(self, channel: Watchable, *, sign: bytes = b"") -> None:
         """Watch the connection while `channel` is open.
 
@@ -97,6 +99,7 @@ class Pulse:
         with self._lock:
             return any(not channel.closed for channel in self._watched)
 
+    @apart()
     def stop(self) -> None:
         """Stop watching."""
         _watch.remove(self)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import pytest
 
+from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env
 from torture.servers import misbehaving, silent
 
@@ -60,6 +62,13 @@ def test_ctrl_c_while_a_host_is_chosen_takes_nothing(waiting):
     assert terminal.end() == 130
 
 
+def test_ctrl_c_while_a_run_is_looked_for_does_nothing(waiting):
+    terminal = waiting("runs", "stop", "nothing")
+    terminal.key("\x03")
+    assert terminal.end() == 130
+    assert "no run" not in terminal.child.before
+
+
 def test_a_table_and_the_lines_about_failures_do_not_mix_in_one_file(sandbox, tmp_path):
     path = tmp_path / "both"
     with open(path, "wb") as both:
@@ -74,3 +83,47 @@ def test_a_table_and_the_lines_about_failures_do_not_mix_in_one_file(sandbox, tm
     last, line = path.read_text().splitlines()[-2:]
     assert last == "Total 3 devices with 3 available on 2 hosts"
     assert line.startswith("no-such.invalid: dns: ")
+
+
+# Presses Ctrl-C when a thread of the command has the lock that all need who send to the host.
+_PRESSED = """
+import os, signal, sys, threading, paramiko
+
+class Pressed(threading.Event):
+    left = int(sys.argv[1])
+
+    def is_set(self):
+        Pressed.left -= 1
+        if not Pressed.left:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().is_set()
+
+init = paramiko.Transport.__init__
+
+def __init__(self, *args, **options):
+    init(self, *args, **options)
+    self.clear_to_send = Pressed()
+
+paramiko.Transport.__init__ = __init__
+from genvx.cli.main import main
+sys.argv = ["genvx", *sys.argv[2:]]
+main()
+"""
+
+
+def test_ctrl_c_in_the_midst_of_a_message_ends_a_command_at_once(sandbox):
+    run = run_genvx("remote", "run", "-d", "-g", "1", "--", "sleep", "1000").stdout.strip()
+    for words, said in (
+        (("watch", run), f"run {run} goes on"),
+        (("pull", run), "pull goes on there"),
+        (("run", "-g", "1", "--", "sleep", "1000"), ""),
+        (("run", "-d", "--wait", "-g", "1", "--", "true"), "may have started"),
+        (("runs", "stop", run), ""),
+    ):
+        # Five messages to each of two hosts find the run, or the best host. The third of those
+        # that follow is the question.
+        argv = [sys.executable, "-c", _PRESSED, "13", "remote", *words]
+        terminal = Terminal(argv, genvx_env())
+        assert terminal.end() == 130
+        assert said in terminal.child.before
+        assert "Traceback" not in terminal.child.before

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from genvx.core.device import Device
+from genvx.core.leases import environments
 from genvx.core.leases.claim import Owner
 from genvx.core.leases.lease import Lease
 from genvx.core.placing.placement import Placement, place
@@ -252,6 +253,19 @@ def test_hosts_are_ranked_so_that_whole_hosts_stay_free():
 def test_equal_hosts_keep_the_order_of_the_hostfile():
     hosts = {name: snapshot(device(0)) for name in ("c", "a", "b")}
     assert rank(Requirements(1), hosts)[0] == ("c", "a", "b")
+
+
+def test_who_has_the_devices_of_full_hosts_is_found_out_only_when_somebody_asks(monkeypatch):
+    """Most of a thousand hosts may be full; where one has room, nobody reads why others do not."""
+    asked, found = [], environments.environments
+    monkeypatch.setattr(
+        environments, "environments", lambda leases: asked.append(leases) or found(leases)
+    )
+    hosts = {"full": snapshot(device(0), leases=[hold("GPU-0")]), "free": snapshot(device(0))}
+    ranked, refusals = rank(Requirements(1), hosts)
+    assert (ranked, list(refusals), asked) == (("free",), ["full"], [])
+    assert "leased by raz" in refusals["full"].found
+    assert asked
 
 
 def test_a_host_without_driver_says_so():

@@ -1,4 +1,4 @@
-"""An allocation of a real cluster of one node becomes hosts, and is given back."""
+"""An allocation of a real cluster becomes hosts, and is given back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import run_genvx
 from tests.doors import Door, door
 from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
-from tests.slurm.cluster import NODE, Cluster, cluster
+from tests.slurm.cluster import NODE, OTHER, Cluster, cluster
 
 pytestmark = [pytest.mark.needs("slurm"), pytest.mark.needs("root"), pytest.mark.needs("openssh")]
 
@@ -76,7 +76,7 @@ remotes:
   {name}-nope: {{extends: {name}, partition: nope}}
   {name}-long: {{extends: {name}, time: 5h}}
   {name}-many: {{extends: {name}, gpus: 9}}
-  {name}-one: {{extends: {name}, gpus: 1}}
+  {name}-two: {{extends: {name}, partition: pair, nodes: 2, cpus: 2}}
   {name}-ssh: {{type: ssh, host: door, private-key: {login.key}}}
 """
     )
@@ -99,15 +99,16 @@ def test_an_allocation_becomes_a_host_with_its_gpus_and_is_given_back(lab):
     said = lab.genvx("remotes", "start", lab.name)
     assert said.returncode == 0, said.stderr
     (job,) = lab.jobs()
-    assert f"{lab.name} (job {job}, {NODE}, " in said.stdout
-    assert "left) is available" in said.stdout
+    assert f"{lab.name} (job {job}, {NODE}, ends in 20 min) is available" in said.stdout
     # The node has four; Slurm gave two.
     assert _gpus(lab) == ["0", "1"]
+    assert f"{lab.name}: the job of Slurm ends in " in lab.remote("devices").stderr
 
     told = lab.remote(
-        "run", "--gpus", "1", "--", "sh", "-c", "echo $SLURM_JOB_ID; echo e >&2; exit 7"
+        *("run", "--gpus", "1", "--", "sh", "-c"),
+        "echo $SLURM_JOB_ID $SLURM_JOB_NAME; echo e >&2; exit 7",
     )
-    assert (told.returncode, told.stdout) == (7, f"{job}\n")
+    assert (told.returncode, told.stdout) == (7, f"{job} interactive\n")
     assert told.stderr.splitlines()[-1] == "e"
 
     told = lab.genvx("remotes", "stop", lab.name, "-y")
@@ -137,7 +138,34 @@ def test_a_detached_run_lives_as_long_as_the_allocation_and_no_longer(lab, tmp_p
     until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended with the allocation")
 
 
-def test_a_run_that_loses_its_allocation_is_told_why(lab):
+def _cancel(cluster: Cluster, job: str) -> None:
+    cluster.ask("scancel", job)
+
+
+def _preempt(cluster: Cluster, job: str) -> None:
+    words = ("-p", "urgent", "--gres=gpu:2", "-t", "10", "-o", "/dev/null", "--wrap", "sleep 600")
+    cluster.ask("sbatch", *words)
+
+
+def _fail(cluster: Cluster, job: str) -> None:
+    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=test")
+
+
+def _end(cluster: Cluster, job: str) -> None:
+    # The least that one can ask for is a minute.
+    cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now")
+
+
+@pytest.mark.parametrize(
+    ("happens", "state"),
+    [
+        (_cancel, "CANCELLED"),
+        (_preempt, "PREEMPTED"),
+        (_fail, "NODE_FAIL"),
+        (_end, "TIMEOUT (TimeLimit)"),
+    ],
+)
+def test_a_run_that_loses_its_allocation_is_told_why(lab, happens, state):
     lab.start()
     (job,) = lab.jobs()
     run = start_genvx(
@@ -146,10 +174,44 @@ def test_a_run_that_loses_its_allocation_is_told_why(lab):
     )
     assert run.stdout is not None
     assert run.stdout.readline() == "on\n"
-    lab.cluster.ask("scancel", job)
-    _, errors = run.communicate(timeout=60)
+    happens(lab.cluster, job)
+    try:
+        _, errors = run.communicate(timeout=120)
+    finally:
+        if happens is _fail:
+            # With ReturnToService=2 it need not be resumed.
+            until(lab.cluster.idle, "the node is back")
     assert run.returncode != 0, errors
-    assert f"genvx: job {job} of Slurm, which had {NODE}, has ended: CANCELLED" in errors
+    assert f"genvx: job {job} of Slurm, which had {NODE}, has ended: {state}" in errors
+    said = lab.remote("devices")
+    assert said.returncode == 2
+    assert f"has no allocation any more: job {job} is {state}" in said.stderr
+
+
+def test_an_allocation_of_several_nodes_is_as_many_hosts(lab, tmp_path):
+    name = f"{lab.name}-two"
+    said = lab.genvx("remotes", "start", name)
+    assert said.returncode == 0, said.stderr
+    assert f", {NODE},{OTHER}, ends in " in said.stdout
+    told = lab.genvx("--remote", name, "devices", "--json")
+    hosts = json.loads(told.stdout)["hosts"]
+    assert [(host["host"], len(host["devices"])) for host in hosts] == [(NODE, 2), (OTHER, 2)]
+
+    # A run on both, which goes on without its connections, with all CPUs of the job.
+    line = "echo $$ $(nproc) >$0/new-$SLURMD_NODENAME; cd $0"
+    line += "; mv new-$SLURMD_NODENAME $SLURMD_NODENAME; exec sleep 600"
+    words = ("run", "-d", "-N", "2", "--gpus", "2", "--master-addr", "127.0.0.1", "--")
+    said = lab.genvx("--remote", name, *words, "sh", "-c", line, str(tmp_path))
+    assert said.returncode == 0, said.stderr
+    pids = []
+    for node in (NODE, OTHER):
+        place = tmp_path / node
+        until(place.exists, f"it runs on {node}")
+        pid, cpus = place.read_text().split()
+        assert cpus == "2"
+        pids.append(int(pid))
+    assert lab.genvx("remotes", "stop", name, "-y").returncode == 0
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "both have ended")
 
 
 def test_two_starts_at_once_have_one_allocation(lab):
@@ -185,7 +247,7 @@ def test_who_waits_is_told_the_reason_and_stays_in_the_queue(lab):
 @pytest.mark.parametrize(
     ("which", "why"),
     [
-        ("nope", "sbatch says: Invalid partition name specified"),
+        ("nope", "sbatch says: invalid partition specified: nope; Invalid partition name"),
         ("many", "sbatch says: Requested node configuration is not available"),
         ("long", "PartitionTimeLimit: time is more than the partition allows"),
     ],

@@ -77,13 +77,31 @@ def test_a_line_for_a_node_has_only_words_that_all_shells_read_alike():
     assert "`" not in line
 
 
-def test_the_last_line_of_a_program_is_its_complaint():
+def test_a_complaint_has_what_the_site_says_and_what_became_of_it():
     said = (
-        "sbatch: error: invalid account\nsbatch: error: Batch job submission failed: No\x1b[1m!\n"
+        "sbatch: error: Name an account.\x1b[1m\n"
+        "sbatch: error: Batch job submission failed: Unspecified error\n"
     )
-    assert complaint(said).startswith("No")
-    assert "\x1b" not in complaint(said)
+    assert complaint(said) == "Name an account.\\x1b[1m; Unspecified error"
     assert complaint("") == "it said nothing"
+
+
+@pytest.mark.parametrize(
+    ("state", "left", "seconds"),
+    [
+        ("RUNNING", "0:05", 5),
+        ("RUNNING", "59:00", 3540),
+        ("RUNNING", "1:02:03", 3723),
+        ("RUNNING", "2-00:00:01", 172801),
+        ("RUNNING", "UNLIMITED", None),
+        ("RUNNING", "INVALID", None),
+        ("RUNNING", "0:00", None),
+        ("PENDING", "20:00", None),
+    ],
+)
+def test_the_time_that_a_job_has_left_is_read(state, left, seconds):
+    (job,) = read_jobs([f"1|{state}|{left}|n1|x|None"])
+    assert job.seconds_left == seconds
 
 
 def _inventory() -> Inventory:

@@ -36,8 +36,10 @@ def _table(
 
 
 def _say_drivers(snapshot: Snapshot) -> None:
-    for note in (snapshot.driver.error, *snapshot.driver.notes):
-        if note is not None:
+    from genvx.shown.ending import ending
+
+    for note in (snapshot.driver.error, *snapshot.driver.notes, ending(snapshot)):
+        if note:
             say(f"genvx: {note}")
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.where import Where
+from genvx.cli.parse.declaring import Option
 from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, InvalidInput, NotRunning, UnknownRemote, kind_of
 from genvx.shown.console import say
 
 AllRemotes = Annotated[
-    bool, typer.Option("--all-remotes", help="Of all remotes (genvx remotes), in one table.")
+    bool, Option("--all-remotes", help="Of all remotes (genvx remotes), in one table.")
 ]
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import typer
-
+from genvx.cli.parse.declaring import Context
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 
 Offers = list[tuple[str, str]]
 
 
-def environments(context: typer.Context, incomplete: str) -> Offers:
+def environments(context: Context, incomplete: str) -> Offers:
     """Offer our environments on this machine, by id."""
     from genvx.local.host import LocalHost
 
@@ -36,7 +35,7 @@ def environments(context: typer.Context, incomplete: str) -> Offers:
     ]
 
 
-def devices(context: typer.Context, incomplete: str) -> Offers:
+def devices(context: Context, incomplete: str) -> Offers:
     """Offer the devices of this machine, by number; after a comma, another one."""
     from genvx.local.host import LocalHost
 
@@ -55,7 +54,7 @@ def devices(context: typer.Context, incomplete: str) -> Offers:
     ]
 
 
-def hosts(context: typer.Context, incomplete: str) -> Offers:
+def hosts(context: Context, incomplete: str) -> Offers:
     """Offer the hosts of the hostfile that would be used; after a comma, another one."""
     from genvx.fleet.hosts import hostfile
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genvx.cli.parse.scan import FOR_EVER
+from genvx.cli.parse.declaring import FOR_EVER
 from genvx.project import reading
 from genvx.shown.console import say
 

@@ -7,52 +7,37 @@ options themselves.
 
 from __future__ import annotations
 
-import copy
 import functools
-import inspect
-from collections.abc import Callable, Collection
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Any
+
+from genvx.cli.parse.declaring import parameters_of
+from genvx.core.value import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from genvx.cli.parse.declaring import Parameter
 
 
-class Expanded:
-    """A verb whose parameter `name` is replaced by the options of the function `options`.
+def expanded(
+    verb: Callable[..., None],
+    options: Callable[..., Any],
+    left_out: Collection[str],
+    call: Callable[[dict[str, Any], dict[str, Any]], None],
+) -> Callable[..., None]:
+    """Return a verb that has the options of the function `options` besides its own.
 
-    left_out: options that the verb does not get; they have their defaults.
+    left_out: options that the verb does not get; they have their defaults. call: is given the
+    values of the options, and those of the verb's other parameters; it calls the verb.
     """
+    added = tuple(each for each in parameters_of(options) if each.name not in left_out)
 
-    def __init__(
-        self,
-        verb: Callable[..., None],
-        name: str,
-        options: Callable[..., Any],
-        left_out: tuple[str, ...] = (),
-    ) -> None:
-        ours = inspect.signature(options, eval_str=True).parameters
-        theirs = inspect.signature(verb, eval_str=True).parameters
-        self.names = [each for each in ours if each not in left_out]
-        self._verb = verb
-        self._parameters = [
-            *(each for each in theirs.values() if each.name != name),
-            *(ours[each] for each in self.names),
-        ]
+    @functools.wraps(verb)
+    def whole(**given: Any) -> None:
+        call({each.name: given.pop(each.name) for each in added}, given)
 
-    def calling(self, call: Callable[[dict[str, Any], dict[str, Any]], None]) -> Any:
-        """Return the function for typer.
-
-        call: is given the values of the options, and those of the verb's other parameters.
-        """
-
-        @functools.wraps(self._verb)
-        def expanded(**given: Any) -> None:
-            call({name: given.pop(name) for name in self.names}, given)
-
-        # typer reads the options from the signature and the annotations. functools.wraps has copied
-        # those of the verb, which has one parameter in place of the options.
-        expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in self._parameters]
-        )
-        expanded.__annotations__ = {each.name: each.annotation for each in self._parameters}
-        return expanded
+    whole.parameters = (*parameters_of(verb), *added)  # type: ignore[attr-defined]
+    return whole
 
 
 def goes_with(
@@ -63,21 +48,14 @@ def goes_with(
     One whose text begins with another option already, which it goes with, keeps that.
     """
 
-    def said(parameter: inspect.Parameter) -> inspect.Parameter:
-        kind, info = get_args(parameter.annotation)
-        if info.help.startswith("With "):
+    def said(parameter: Parameter) -> Parameter:
+        text = parameter.help
+        if parameter.name not in names or text.startswith("With "):
             return parameter
-        info = copy.copy(info)
-        info.help = f"With {option}: {info.help[0].lower()}{info.help[1:]}"
-        return parameter.replace(annotation=Annotated[kind, info])
+        return replace(parameter, help=f"With {option}: {text[0].lower()}{text[1:]}")
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(verb, eval_str=True)
-        verb.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[
-                said(each) if each.name in names else each for each in signature.parameters.values()
-            ]
-        )
+        verb.parameters = tuple(map(said, parameters_of(verb)))  # type: ignore[attr-defined]
         return verb
 
     return decorate

@@ -4,44 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import candidates
+from genvx.cli.parse.declaring import Option
 
 Hostfile = Annotated[
     str | None,
-    typer.Option("-f", "--hostfile", metavar="FILE", help="File of hosts, one per line."),
+    Option("-f", "--hostfile", metavar="FILE", help="File of hosts, one per line."),
 ]
 Hosts = Annotated[
     str | None,
-    typer.Option(
-        "-H", "--host", metavar="A,B", help="Names of hosts.", autocompletion=candidates.hosts
-    ),
+    Option("-H", "--host", metavar="A,B", help="Names of hosts.", autocompletion=candidates.hosts),
 ]
 Login = Annotated[
     str | None,
-    typer.Option("-l", "--login", metavar="USER", help="User to log in as (default: as ssh does)."),
+    Option("-l", "--login", metavar="USER", help="User to log in as (default: as ssh does)."),
 ]
 Timeout = Annotated[
-    str, typer.Option("-t", "--timeout", metavar="SECONDS", help="Total seconds allowed per host.")
+    str, Option("-t", "--timeout", metavar="SECONDS", help="Total seconds allowed per host.")
 ]
 Fanout = Annotated[
     int,
-    typer.Option("--fanout", metavar="N", min=1, max=4096, help="Number of hosts asked at once."),
+    Option("--fanout", metavar="N", min=1, max=4096, help="Number of hosts asked at once."),
 ]
 ExitOnError = Annotated[
-    bool, typer.Option("-e", "--exit-on-error", help="Stop at the first host that fails.")
+    bool, Option("-e", "--exit-on-error", help="Stop at the first host that fails.")
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Silence on failed hosts and on the host taken."),
+    Option("-q", "--quiet", help="Silence on failed hosts and on the host taken."),
 ]
 AcceptNew = Annotated[
-    bool, typer.Option("--accept-new-host-keys", help="Trust and remember unknown host keys.")
+    bool, Option("--accept-new-host-keys", help="Trust and remember unknown host keys.")
 ]
 LostAfter = Annotated[
     str,
-    typer.Option(
+    Option(
         "--host-lost-after",
         metavar="TIME",
         help="Silence after which a host in use counts as lost.",

@@ -4,69 +4,62 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import candidates
+from genvx.cli.parse.declaring import Argument, Option
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
+Json = Annotated[bool, Option("--json", help="Print JSON for programs.")]
+Csv = Annotated[bool, Option("--csv", help="Print comma-separated values.")]
 Style = Annotated[
     str | None,
-    typer.Option(
-        "--as", metavar="STYLE", help="Print tables as github, grid, html, latex or the like."
-    ),
+    Option("--as", metavar="STYLE", help="Print tables as github, grid, html, latex or the like."),
 ]
-NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the column names.")]
-Timestamp = Annotated[bool, typer.Option("--timestamp", help="Show dates instead of ages.")]
-NoSummary = Annotated[bool, typer.Option("--no-summary", help="Leave out the last line.")]
+NoHeader = Annotated[bool, Option("--no-header", help="Leave out the column names.")]
+Timestamp = Annotated[bool, Option("--timestamp", help="Show dates instead of ages.")]
+NoSummary = Annotated[bool, Option("--no-summary", help="Leave out the last line.")]
 Fields = Annotated[
-    str | None, typer.Option("--fields", metavar="A,B", help="Columns to show, in this order.")
+    str | None, Option("--fields", metavar="A,B", help="Columns to show, in this order.")
 ]
 OfName = Annotated[
     str | None,
-    typer.Option("--name", metavar="NAME", help="Only the environment NAME; * is any text."),
+    Option("--name", metavar="NAME", help="Only the environment NAME; * is any text."),
 ]
 OfUser = Annotated[
-    str | None, typer.Option("--user", metavar="USER", help="Only what belongs to this user.")
+    str | None, Option("--user", metavar="USER", help="Only what belongs to this user.")
 ]
 OfPid = Annotated[
-    int | None, typer.Option("--pid", metavar="PID", min=1, help="Only what this process uses.")
+    int | None, Option("--pid", metavar="PID", min=1, help="Only what this process uses.")
 ]
-Watch = Annotated[bool, typer.Option("-w", "--watch", help="Redraw until Ctrl-C.")]
+Watch = Annotated[bool, Option("-w", "--watch", help="Redraw until Ctrl-C.")]
 Interval = Annotated[
     float,
-    typer.Option(
-        "--interval", metavar="SECONDS", help="Seconds between redraws.", min=0.2, max=3600
-    ),
+    Option("--interval", metavar="SECONDS", help="Seconds between redraws.", min=0.2, max=3600),
 ]
 Gpus = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "-g", "--gpus", metavar="N", help="Number and kind of GPUs: 2, A100:2, A100,H100:80G..:2."
     ),
 ]
 GpuMemory = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--gpu-memory", metavar="SIZE", help="Share of each GPU, such as 40G (default: all of it)."
     ),
 ]
-Name = Annotated[
-    str, typer.Option("-n", "--name", metavar="NAME", help="Name for the environment.")
-]
+Name = Annotated[str, Option("-n", "--name", metavar="NAME", help="Name for the environment.")]
 Command = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CMD...", help="Command to run, after --.", show_default=False),
+    Argument(metavar="CMD...", help="Command to run, after --.", show_default=False),
 ]
 OptionalCommand = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[CMD...]", help="Command to run, after -- (default: a shell).", show_default=False
     ),
 ]
 OwnEnvironment = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--id",
         metavar="ENV",
         help="Environment id or name (default: this shell's).",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.ask import options, wants
 from genvx.cli.ask.request import Request
-from genvx.cli.parse.scan import FOR_EVER
+from genvx.cli.parse.declaring import FOR_EVER
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:

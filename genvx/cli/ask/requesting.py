@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from genvx.cli.ask.expanding import Expanded
+from genvx.cli.ask.expanding import expanded
 from genvx.cli.ask.requested import requested
 from genvx.errors import NoCapacity
 
@@ -42,7 +42,6 @@ def requesting(
                     advise(error)
                 raise
 
-        found: Callable[..., None] = Expanded(verb, "request", requested, left_out).calling(call)
-        return found
+        return expanded(verb, requested, left_out, call)
 
     return decorate

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+from genvx.cli.parse.declaring import Option
 
 
 def chdir(what: str = "it") -> Any:
     """--chdir; what: that starts there."""
-    return typer.Option("-C", "--chdir", metavar="DIR", help=f"Start {what} in this directory.")
+    return Option("-C", "--chdir", metavar="DIR", help=f"Start {what} in this directory.")
 
 
 def project(text: str = "Run it in a copy of this directory, which is sent to the host.") -> Any:
     """--project."""
-    return typer.Option("--project", metavar="DIR", help=text)
+    return Option("--project", metavar="DIR", help=text)
 
 
 def python(finds: str = "the command finds") -> Any:
     """--python; finds: who finds it, and the verb."""
-    return typer.Option(
+    return Option(
         "--python",
         metavar="auto|none|PATH|conda:NAME",
         help=f"The Python that {finds}; auto makes an environment for what the project needs "
@@ -34,7 +34,7 @@ def python(finds: str = "the command finds") -> Any:
 
 def setup(command: str = "the command") -> Any:
     """--setup; command: before which it runs."""
-    return typer.Option(
+    return Option(
         "--setup",
         metavar="LINE",
         help=f"A line for bash that runs before {command}, in the same shell.",
@@ -45,24 +45,22 @@ def retries(
     text: str = "Start it again when it fails, N times at most, after pauses that grow.",
 ) -> Any:
     """--retries."""
-    return typer.Option("--retries", metavar="N", min=0, max=1000, help=text)
+    return Option("--retries", metavar="N", min=0, max=1000, help=text)
 
 
 def env(whose: str = "the command") -> Any:
     """--env; whose: the variables are."""
-    return typer.Option("--env", metavar="NAME=VALUE", help=f"A variable for {whose}.")
+    return Option("--env", metavar="NAME=VALUE", help=f"A variable for {whose}.")
 
 
 def run_tag(besides: str) -> Any:
     """--run-tag; besides: the tag that each run of the verb has."""
-    return typer.Option(
-        "--run-tag", metavar="TAG", help=f"One more tag of the run, besides {besides}."
-    )
+    return Option("--run-tag", metavar="TAG", help=f"One more tag of the run, besides {besides}.")
 
 
 def notify(when: str = "it ends, gets its GPUs, or idles") -> Any:
     """--notify; when: they are told."""
-    return typer.Option(
+    return Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
         help=f"Who is told when {when} (repeatable).",
@@ -71,7 +69,7 @@ def notify(when: str = "it ends, gets its GPUs, or idles") -> Any:
 
 Nodes = Annotated[
     int,
-    typer.Option(
+    Option(
         "-N",
         "--nodes",
         metavar="N",
@@ -83,7 +81,7 @@ Nodes = Annotated[
 ]
 MasterAddr = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--master-addr",
         metavar="ADDRESS",
         help="Address of node 0 for the other hosts (default: the one that genvx uses).",
@@ -91,42 +89,38 @@ MasterAddr = Annotated[
 ]
 Launcher = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--launcher",
         metavar="NAME",
         help="Start the script with torchrun, accelerate, deepspeed or mpirun, on each GPU.",
     ),
 ]
-Mixed = Annotated[
-    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
-]
+Mixed = Annotated[bool, Option("--mixed", help="With --nodes: allow different models of GPU.")]
 NoStdin = Annotated[
-    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
+    bool, Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
 ]
 Detached = Annotated[
     bool,
-    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
+    Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
 ]
 Watched = Annotated[
     bool,
-    typer.Option("-w", "--watch", help="Show its output; Ctrl-C leaves it running."),
+    Option("-w", "--watch", help="Show its output; Ctrl-C leaves it running."),
 ]
 Chdir = Annotated[str | None, chdir()]
 Project = Annotated[str | None, project()]
 FollowLinks = Annotated[
     bool,
-    typer.Option("--follow-links", help="With --project: send what links outside of it lead to."),
+    Option("--follow-links", help="With --project: send what links outside of it lead to."),
 ]
 Python = Annotated[str | None, python()]
 Extra = Annotated[
     list[str] | None,
-    typer.Option(
-        "--extra", metavar="NAME", help="With --project: what this extra of it needs, too."
-    ),
+    Option("--extra", metavar="NAME", help="With --project: what this extra of it needs, too."),
 ]
 Wheels = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--wheels",
         metavar="DIR",
         help="With --project: install only from the packages in this directory, which travel too.",
@@ -135,7 +129,7 @@ Wheels = Annotated[
 Setup = Annotated[str | None, setup()]
 Image = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--image",
         metavar="IMAGE",
         help="Start the command in a container of this image.",
@@ -143,7 +137,7 @@ Image = Annotated[
 ]
 RuntimeOfRun = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--runtime",
         metavar="podman|docker|apptainer",
         help="With --image: what starts the container (default: the first that the host has).",
@@ -151,18 +145,16 @@ RuntimeOfRun = Annotated[
 ]
 MountOfRun = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--mount",
         metavar="A:B[:ro]",
         help="With --image: show this path of the host there in the container (repeatable).",
     ),
 ]
-Yes = Annotated[
-    bool, typer.Option("-y", "--yes", help="With --project: send it, however large it is.")
-]
+Yes = Annotated[bool, Option("-y", "--yes", help="With --project: send it, however large it is.")]
 Keep = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--hold",
         metavar="TIME[:on-failure]",
         help="Keep the GPUs for this time after its end.",
@@ -170,20 +162,18 @@ Keep = Annotated[
 ]
 Retries = Annotated[int | None, retries()]
 Env = Annotated[list[str] | None, env()]
-RunTag = Annotated[
-    list[str] | None, typer.Option("--run-tag", metavar="TAG", help="A tag of the run.")
-]
+RunTag = Annotated[list[str] | None, Option("--run-tag", metavar="TAG", help="A tag of the run.")]
 Notify = Annotated[list[str] | None, notify()]
-Tty = Annotated[bool, typer.Option("--tty", help="Run it in a terminal; watch -i shows it.")]
+Tty = Annotated[bool, Option("--tty", help="Run it in a terminal; watch -i shows it.")]
 LogLimit = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--log-limit", metavar="SIZE", help="Keep only this much of the end of its output (1G)."
     ),
 ]
 DebugKeyFile = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--debug-key-file",
         metavar="K.pub",
         help="The owner of this public key can log in to the run (repeatable).",
@@ -191,7 +181,7 @@ DebugKeyFile = Annotated[
 ]
 DebugPort = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--debug-port",
         metavar="PORT",
         min=1,
@@ -201,7 +191,7 @@ DebugPort = Annotated[
 ]
 DebugBind = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--debug-bind",
         metavar="ADDRESS",
         help="With --debug-key-file: listen on this address of the host only (default: all).",

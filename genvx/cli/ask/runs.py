@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from genvx.cli.parse.declaring import Argument, Option
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,37 +16,30 @@ EMPTY_RUN = "RUN is empty; give an id, a name, or 1 for the latest run"
 WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
 
 
-def not_empty(context: typer.Context, parameter: typer.CallbackParam, given: Any) -> Any:
+def not_empty(given: Any) -> None:
     """Refuse RUN that is given and empty.
 
     Most of the time that is a variable that is not set, and the latest run is not what it means.
     """
-    source = context.get_parameter_source(parameter.name or "")
-    typed = source is not None and source.name == "COMMANDLINE"
-    if typed and "" in (given if isinstance(given, list) else [given]):
+    if "" in (given if isinstance(given, list) else [given]):
         raise InvalidInput(EMPTY_RUN)
-    return given
 
 
-OneRun = Annotated[
-    str, typer.Argument(metavar="RUN", help=WHICH, show_default=False, callback=not_empty)
-]
+OneRun = Annotated[str, Argument(metavar="RUN", help=WHICH, show_default=False, check=not_empty)]
 Node = Annotated[
     int | None,
-    typer.Option(
-        "--node", metavar="K", min=0, help="Node K of a run on several hosts (default: 0)."
-    ),
+    Option("--node", metavar="K", min=0, help="Node K of a run on several hosts (default: 0)."),
 ]
 WaitForStart = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
     ),
 ]
 # Guild asks before it ends or deletes runs, and people have -y in their fingers. Nothing is asked
 # here.
-Unasked = Annotated[bool, typer.Option("-y", "--yes", hidden=True)]
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH, callback=not_empty)]
+Unasked = Annotated[bool, Option("-y", "--yes", hidden=True)]
+Runs = Annotated[list[str], Argument(metavar="RUN...", help=WHICH, check=not_empty)]
 
 
 def located(
@@ -93,12 +85,12 @@ def located_among(
     everywhere: Any = fleet
     copies = not where.remote
     asked = runs.question(wanted, deleted=deleted, others=others, copies=copies)
-    found = where.ask(fleet, asked)
+    found = where.find(fleet, asked)
     parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)
     part = parts[0][1].spec.part
     if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
         # Some parts may not have what was typed, such as a label; the id they all have.
         again = runs.question(parts[0][1].id, deleted=deleted, others=others, copies=copies)
-        found = where.ask(fleet, again)
+        found = where.find(fleet, again)
         parts = runs.locate_parts(everywhere, found, parts[0][1].id)
     return parts, tuple(found.failed)

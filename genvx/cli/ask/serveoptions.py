@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import runoptions
+from genvx.cli.parse.declaring import Option
 
 Port = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--port",
         metavar="PORT",
         min=1,
@@ -20,7 +19,7 @@ Port = Annotated[
 ]
 Ready = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--ready",
         metavar="PATH",
         help="It is ready when a GET of this path succeeds (default: when it takes connections).",
@@ -28,7 +27,7 @@ Ready = Annotated[
 ]
 Local = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--local-port",
         metavar="PORT",
         min=1,
@@ -38,7 +37,7 @@ Local = Annotated[
 ]
 Detached = Annotated[
     bool,
-    typer.Option(
+    Option(
         "-d",
         "--detach",
         help="Remote: print the id of the run once it answers, and leave it without a tunnel.",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import runoptions
+from genvx.cli.parse.declaring import Option
 
 Parameter = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "-P",
         "--parameter",
         metavar="NAME=VALUES",
@@ -19,19 +18,19 @@ Parameter = Annotated[
 ]
 Config = Annotated[
     str | None,
-    typer.Option("--config", metavar="FILE", help="An experiment of NNI, in place of the options."),
+    Option("--config", metavar="FILE", help="An experiment of NNI, in place of the options."),
 ]
 Space = Annotated[
     str | None,
-    typer.Option("--space", metavar="FILE", help="A search space of NNI, as JSON."),
+    Option("--space", metavar="FILE", help="A search space of NNI, as JSON."),
 ]
 Trials = Annotated[
     int | None,
-    typer.Option("--trials", metavar="N", min=1, help="Number of trials (default: all there are)."),
+    Option("--trials", metavar="N", min=1, help="Number of trials (default: all there are)."),
 ]
 Tuner = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--tuner",
         metavar="NAME",
         help="tpe, random, grid, evolution, gp, cmaes or qmc (default: tpe with Optuna).",
@@ -39,17 +38,17 @@ Tuner = Annotated[
 ]
 TunerOption = Annotated[
     list[str] | None,
-    typer.Option("--tuner-option", metavar="NAME=VALUE", help="An option of the tuner."),
+    Option("--tuner-option", metavar="NAME=VALUE", help="An option of the tuner."),
 ]
 Pruner = Annotated[
     str | None,
-    typer.Option("--pruner", metavar="NAME", help="End trials that fall behind: median or asha."),
+    Option("--pruner", metavar="NAME", help="End trials that fall behind: median or asha."),
 ]
-Maximize = Annotated[bool, typer.Option("--maximize", help="The largest value is best (default).")]
-Minimize = Annotated[bool, typer.Option("--minimize", help="The smallest value is best.")]
+Maximize = Annotated[bool, Option("--maximize", help="The largest value is best (default).")]
+Minimize = Annotated[bool, Option("--minimize", help="The smallest value is best.")]
 Metric = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--metric",
         metavar="REGEX",
         help="Find values in the output instead: 'val_acc=([0-9.]+)'.",
@@ -57,7 +56,7 @@ Metric = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--concurrency",
         metavar="N",
         min=1,
@@ -66,24 +65,22 @@ Concurrency = Annotated[
 ]
 PerGpu = Annotated[
     int | None,
-    typer.Option("--max-per-gpu", metavar="K", min=1, help="Trials that share a GPU."),
+    Option("--max-per-gpu", metavar="K", min=1, help="Trials that share a GPU."),
 ]
 Duration = Annotated[
     str | None,
-    typer.Option("--duration", metavar="TIME", help="Time limit of the whole sweep, such as 8h."),
+    Option("--duration", metavar="TIME", help="Time limit of the whole sweep, such as 8h."),
 ]
 StopWhen = Annotated[
     str | None,
-    typer.Option(
-        "--stop-when", metavar="'value > X'", help="End the sweep when a trial reports that."
-    ),
+    Option("--stop-when", metavar="'value > X'", help="End the sweep when a trial reports that."),
 ]
 Retries = Annotated[
     int, runoptions.retries("Start a trial again that its host has lost, N times at most.")
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same trials."),
+    Option("--seed", metavar="N", min=0, help="The same seed gives the same trials."),
 ]
 Notify = Annotated[list[str] | None, runoptions.notify("the sweep ends")]
 Env = Annotated[list[str] | None, runoptions.env("all trials")]
@@ -98,7 +95,7 @@ Python = Annotated[str | None, runoptions.python("trials find")]
 Setup = Annotated[str | None, runoptions.setup("the command of each trial")]
 OptunaStorage = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--optuna-storage",
         metavar="URL",
         help="Keep a copy there for optuna-dashboard: sqlite:///sweep.db, or a path.",
@@ -106,11 +103,11 @@ OptunaStorage = Annotated[
 ]
 Detached = Annotated[
     bool,
-    typer.Option("-d", "--detach", help="Let the sweep go on without this terminal."),
+    Option("-d", "--detach", help="Let the sweep go on without this terminal."),
 ]
 On = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--on",
         metavar="HOST",
         help="Have this host run the sweep: it logs in to the others with its own keys.",
@@ -118,7 +115,7 @@ On = Annotated[
 ]
 OnPython = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--on-python",
         metavar="auto|PATH|conda:NAME",
         help="The Python there that has what genvx needs; auto makes an environment (default).",
@@ -126,7 +123,7 @@ OnPython = Annotated[
 ]
 OnWheels = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--on-wheels",
         metavar="DIR",
         help="A directory here with all packages for that, for a host without an index.",

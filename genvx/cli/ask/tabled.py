@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask import options
-from genvx.cli.ask.expanding import Expanded
+from genvx.cli.ask.expanding import expanded
 from genvx.core.value import value
 
 if TYPE_CHECKING:
@@ -43,18 +43,14 @@ def _shown(
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> Shown:
-    from genvx.cli.show.fields import fields_of
     from genvx.cli.show.output import Output
 
-    output = Output(
-        json,
-        csv,
-        not no_header,
-        not no_summary,
-        fields_of(fields, json=json),
-        timestamp,
-        style,
-    )
+    chosen: tuple[str, ...] = ()
+    if fields is not None:
+        from genvx.cli.show.fields import fields_of
+
+        chosen = fields_of(fields, json=json)
+    output = Output(json, csv, not no_header, not no_summary, chosen, timestamp, style)
     return Shown(output, interval if redraw else None)
 
 
@@ -65,8 +61,7 @@ def tabled(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None
         def call(wanted: dict[str, Any], given: dict[str, Any]) -> None:
             verb(shown=_shown(**wanted), **given)
 
-        found: Callable[..., None] = Expanded(verb, "shown", _shown, left_out).calling(call)
-        return found
+        return expanded(verb, _shown, left_out, call)
 
     return decorate
 

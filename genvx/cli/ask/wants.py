@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import candidates
+from genvx.cli.parse.declaring import Option
 
 MinMemory = Annotated[
-    str | None, typer.Option("--min-memory", metavar="SIZE", help="Least memory of a GPU.")
+    str | None, Option("--min-memory", metavar="SIZE", help="Least memory of a GPU.")
 ]
 Device = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--device",
         metavar="ID",
         help="Number or UUID of a GPU; several: 0,3.",
         autocompletion=candidates.devices,
     ),
 ]
-Spread = Annotated[bool, typer.Option("--spread", help="Prefer the emptiest hosts and GPUs.")]
+Spread = Annotated[bool, Option("--spread", help="Prefer the emptiest hosts and GPUs.")]
 Over = Annotated[
     bool,
-    typer.Option(
+    Option(
         "-o",
         "--over-subscribe",
         help="Let shares of --gpu-memory add up to more than a GPU has, if the policy allows it.",
     ),
 ]
-Pack = Annotated[bool, typer.Option("--pack", help="Prefer the fullest hosts and GPUs.")]
+Pack = Annotated[bool, Option("--pack", help="Prefer the fullest hosts and GPUs.")]
 OnlyHost = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--only-host",
         metavar="NAME",
         help="Remote: only these hosts; * is any text.",
@@ -41,7 +40,7 @@ OnlyHost = Annotated[
 ]
 ExcludeHost = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--exclude-host",
         metavar="NAME",
         help="Remote: not these hosts.",
@@ -50,26 +49,22 @@ ExcludeHost = Annotated[
 ]
 Tag = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Remote: only hosts that have all these tags."),
+    Option("--tag", metavar="TAG", help="Remote: only hosts that have all these tags."),
 ]
 Wait = Annotated[
     str | None,
-    typer.Option(
-        "--wait", metavar="[=TIME]", help="Wait in line, at most for TIME (default: no limit)."
-    ),
+    Option("--wait", metavar="[=TIME]", help="Wait in line, at most for TIME (default: no limit)."),
 ]
 Time = Annotated[
     str | None,
-    typer.Option(
-        "--time", metavar="TIME", help="Time limit, such as 2h, with a warning before its end."
-    ),
+    Option("--time", metavar="TIME", help="Time limit, such as 2h, with a warning before its end."),
 ]
 NoLoad = Annotated[
-    bool, typer.Option("--no-load", help="Ignore .genvx.toml in this directory and above.")
+    bool, Option("--no-load", help="Ignore .genvx.toml in this directory and above.")
 ]
 Id = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--id",
         metavar="ENV",
         help="Id or name of an environment of yours to join.",
@@ -78,7 +73,7 @@ Id = Annotated[
 ]
 Visible = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--visible-as",
         metavar="uuid|index",
         help="Form of CUDA_VISIBLE_DEVICES; index is for programs that need numbers.",

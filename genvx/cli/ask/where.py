@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from genvx.cli.parse.declaring import Context
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
 from genvx.core.value import replace, value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
-from genvx.shown.console import say
+from genvx.shown.console import tell
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import typer
 
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.pulled import Way
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOCAL_NAME = "localhost"
-
-
-def _say(line: str) -> None:
-    say(f"genvx: {line}")
 
 
 @value
@@ -119,7 +114,7 @@ class Where(Reporting):
             accept_new_host_keys=self.accept_new_host_keys,
             host_lost_after=self.host_lost_after,
             prompt=prompt(),
-            tell=_say,
+            tell=tell,
             typed=self.typed,
         )
 
@@ -164,7 +159,7 @@ class Where(Reporting):
             specs=self.specs,
             selection=selection,
             login=self.login,
-            tell=_say,
+            tell=tell,
         )
         return cast("Fleet[Any]", KeptFleet(specs, warmth, lambda: self._connected(specs)))
 
@@ -277,12 +272,20 @@ class Where(Reporting):
                 outcomes = self.ask(fleet, lambda host: host.snapshot())
             else:
                 outcomes = replace(outcomes, old=tuple(old))
-        # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
-        if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
-            raise KeyboardInterrupt
-        return outcomes
+        return _whole(outcomes)
+
+    def find(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
+        """Ask every host, to do something on one of them; raise KeyboardInterrupt on Ctrl-C."""
+        return _whole(self.ask(fleet, question))
 
 
-def here(context: typer.Context) -> Where:
+def _whole(outcomes: Outcomes[T]) -> Outcomes[T]:
+    # After Ctrl-C people want nothing done, such as GPUs taken, not even on a host that did answer.
+    if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
+        raise KeyboardInterrupt
+    return outcomes
+
+
+def here(context: Context) -> Where:
     """Return the hosts that the verb of this context is for."""
     return context.obj if isinstance(context.obj, Where) else Where()

@@ -61,7 +61,7 @@ def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = No
     def look(host: Host) -> tuple[Any, tuple[RunInfo, ...]]:
         return host.snapshot(), runs_of(host)
 
-    seen = where.ask(fleet, look)
+    seen = where.find(fleet, look)
     for error in seen.failed.values():
         if isinstance(error, NotOwner):
             raise error
@@ -125,7 +125,7 @@ def run_on(
         except HostError as error:
             failure = FleetError(f"{name}: {error}")
     try:
-        return part_of(runs.locate_parts(fleet, where.ask(fleet, question), identifier), node)
+        return part_of(runs.locate_parts(fleet, where.find(fleet, question), identifier), node)
     except (UnknownRun, FleetError):
         if failure is not None:
             raise failure from None

@@ -1,17 +1,50 @@
-"""genvx remote run as it is typed most often, without typer: GPUs and a command, nothing else.
+"""genvx remote run as it is typed most often: GPUs and a command, nothing else.
 
-Importing typer and building its commands takes longer than to start the command where connections
-are kept. With any other option the verb goes through typer.
+To load the verb, with all that it can do, takes longer than to start the command where connections
+are kept.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from genvx.cli.ask import hostoptions, options
+from genvx.cli.parse.declaring import Context, parameters_of
+from genvx.cli.parse.loading import root
+from genvx.cli.parse.plain import take_options
+from genvx.core.value import replace
 from genvx.errors import NoCapacity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genvx.cli.ask.where import Where
+
+
+def answering(words: list[str]) -> Callable[[], int] | None:
+    """Return what runs the command of a command line; None if that is something else."""
+    if words[:1] != ["remote"]:
+        return None
+    remote, rest = root().verbs["remote"], words[1:]
+    hosts: dict[str, Any] = {}
+    if not take_options(remote.parameters, rest, hosts) or rest[:1] != ["run"]:
+        return None
+    found = read(rest[1:])
+    if found is None:
+        return None
+
+    def answer() -> int:
+        gpus, command, quiet = found
+        context = Context(remote.name, None, hosts, "run")
+        remote.told(context, hosts)
+        where: Where = context.obj
+        return run(replace(where, quiet=True) if quiet else where, gpus, command)
+
+    return answer
+
+
+def _run(gpus: options.Gpus = None, quiet: hostoptions.Quiet = False) -> None:
+    """Has the options that are read here."""
 
 
 def read(words: list[str]) -> tuple[str, list[str], bool] | None:
@@ -19,25 +52,14 @@ def read(words: list[str]) -> tuple[str, list[str], bool] | None:
 
     Return the GPUs, the command and whether -q was given; None if it is something else.
     """
-    if "--" not in words:
+    if "--" not in words or words[-1] == "--":
         return None
     end = words.index("--")
-    options, command = words[:end], words[end + 1 :]
-    gpus, quiet = None, False
-    while options:
-        word = options.pop(0)
-        if word in ("-q", "--quiet"):
-            quiet = True
-        elif word in ("-g", "--gpus") and options and not options[0].startswith("-"):
-            # A second one counts for typer; whatever that says, it says.
-            if gpus is not None:
-                return None
-            gpus = options.pop(0)
-        elif word.startswith("--gpus=") and gpus is None:
-            gpus = word.partition("=")[2]
-        else:
-            return None
-    return None if gpus is None or not command else (gpus, command, quiet)
+    asked, command = words[:end], words[end + 1 :]
+    given: dict[str, Any] = {}
+    if not take_options(parameters_of(_run), asked, given) or asked or "gpus" not in given:
+        return None
+    return given["gpus"], command, given.get("quiet", False)
 
 
 def run(where: Where, gpus: str, command: list[str]) -> int:

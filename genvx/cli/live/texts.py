@@ -9,6 +9,7 @@ from genvx.core.quantities.amounts import format_memory, format_percent
 from genvx.core.requests.ranges import folded
 from genvx.core.text import printable
 from genvx.errors import kind_of
+from genvx.shown.ending import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,6 +98,7 @@ def _host(snapshot: Snapshot) -> list[Line]:
         _line("genvx", snapshot.version),
         _line("driver", driver.error or driver.version or "of unknown version"),
         *(_line("note", note) for note in driver.notes),
+        *(_line("ends", text) for text in (ending(snapshot),) if text),
         _line("devices", f"{len(snapshot.devices)}, {len(snapshot.available)} free"),
         _line("environments", str(len(snapshot.environments))),
         _line("waiting", str(len(snapshot.tickets))),

@@ -1,25 +1,25 @@
-"""The classes of verbs and groups of verbs, whose help is our own."""
+"""The classes of typer's commands for verbs and groups of verbs, whose help is our own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer.core
 
-from genvx.cli.parse.pages import page, sections, text_of, usage_of
+from genvx.cli.parse.helping import help_of
 from genvx.core.text import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-
-class Verb(typer.core.TyperCommand):
-    """Verb is a command of genvx."""
+class Helped:
+    """Helped is a command of typer's that shows our help."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help of the verb."""
-        params = self.get_params(ctx)
-        formatter.write(page(ctx.command_path, text_of(self), params, usage_of(params)))
+        """Write the help."""
+        formatter.write(help_of(ctx.command_path.split()[1:]) or "")
+
+
+class Verb(Helped, typer.core.TyperCommand):
+    """Verb is a command of genvx."""
 
 
 class Divided:
@@ -44,17 +44,9 @@ class DividedVerb(Divided, Verb):
     """A verb of genvx whose command comes behind `--`."""
 
 
-class Group(typer.core.TyperGroup):
-    """Group is a number of verbs, listed under headings."""
+class VerbGroup(Helped, typer.core.TyperGroup):
+    """VerbGroup is a number of verbs."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help of the group and a line for each verb."""
-        params = self.get_params(ctx)
-        formatter.write(page(ctx.command_path, text_of(self), params, " [OPTIONS] VERB ..."))
-        formatter.write(sections(self.listed()))
-
-    def listed(self) -> Iterator[tuple[str, str, str]]:
-        """Yield each verb that the help lists: its heading, its name, its line of help."""
-        for name, command in self.commands.items():
-            if not command.hidden:
-                yield "Verbs", name, text_of(command).split("\n")[0].rstrip(".")
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the verbs, without loading one."""
+        return list(self.commands)

@@ -5,41 +5,40 @@ It is written here, not by typer: typer's changes with its version and names Pyt
 
 from __future__ import annotations
 
-import inspect
-import shutil
+import os
+import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from genvx.cli.parse.declaring import Argument, Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from genvx.cli.parse.declaring import Parameter
 
 _WIDEST = 80
 _NAMES = 24
 
 
-def page(path: str, text: str, params: list[Any], usage: str) -> str:
+def page(path: str, text: str, params: Iterable[Parameter], usage: str) -> str:
     """Return the help page of a command: usage, what it does, and its options."""
     parts = [f"Usage: {path}{usage}\n"]
     for paragraph in text.split("\n\n"):
         parts.append(f"\n{filled(paragraph)}\n")
-    shown = [param for param in params if not getattr(param, "hidden", False)]
-    for title, kind in (("Arguments", "argument"), ("Options", "option")):
-        rows = [_described(param) for param in shown if param.param_type_name == kind]
+    shown = [param for param in params if not param.info.hidden]
+    for title, kind in (("Arguments", Argument), ("Options", Option)):
+        rows = [_described(param) for param in shown if isinstance(param.info, kind)]
         if rows:
             parts.append(f"\n{title}:\n{''.join(_rows(rows))}")
     return "".join(parts)
 
 
-def text_of(command: Any) -> str:
-    """Return what the help of a command says that it does."""
-    return inspect.cleandoc(command.help or "")
-
-
-def usage_of(params: list[Any]) -> str:
+def usage_of(params: Iterable[Parameter]) -> str:
     """Return the line of usage of a verb with these parameters, after its name."""
     words = [" [OPTIONS]"]
     for param in params:
-        if param.param_type_name == "argument" and not getattr(param, "hidden", False):
+        if isinstance(param.info, Argument) and not param.info.hidden:
             name = _metavar(param)
             optional = not param.required and "..." not in name
             words.append(f" [{name}]" if optional else f" {name}")
@@ -63,29 +62,28 @@ def names(listed: Iterable[tuple[str, str, str]]) -> str:
     return "".join(_rows(rows))
 
 
-def explained(param: Any) -> str:
+def explained(param: Parameter) -> str:
     """Return the help of an option or argument, with its default."""
-    text: str = param.help or ""
     default = param.default
-    shows = param.show_default and default and not isinstance(default, bool)
+    shows = param.info.show_default and default and not isinstance(default, bool)
     if not shows or not isinstance(default, str | int | float):
-        return text
+        return param.help
     shown = f"{default:g}" if isinstance(default, float) else default
-    return f"{text.rstrip('.')} (default: {shown})."
+    return f"{param.help.rstrip('.')} (default: {shown})."
 
 
-def _metavar(param: Any) -> str:
-    name = param.metavar or param.name.upper()
-    return f"{name}..." if param.nargs == -1 and "..." not in name else name
+def _metavar(param: Parameter) -> str:
+    name = param.info.metavar or param.name.upper()
+    return f"{name}..." if param.several and "..." not in name else name
 
 
-def _described(param: Any) -> tuple[str, str]:
+def _described(param: Parameter) -> tuple[str, str]:
     """Return the names of an option or argument, and its help."""
-    if param.param_type_name == "argument":
-        return _metavar(param).strip("[]"), param.help or ""
-    names = ", ".join(sorted(param.opts, key=len))
-    if param.metavar:
-        names += f"{'' if param.metavar.startswith('[') else ' '}{param.metavar}"
+    if isinstance(param.info, Argument):
+        return _metavar(param).strip("[]"), param.help
+    names, metavar = ", ".join(sorted(param.opts, key=len)), param.info.metavar
+    if metavar:
+        names += f"{'' if metavar.startswith('[') else ' '}{metavar}"
     return names, explained(param)
 
 
@@ -102,7 +100,18 @@ def _rows(rows: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _width() -> int:
-    return max(40, min(_WIDEST, shutil.get_terminal_size().columns) - 1)
+    return max(40, min(_WIDEST, _columns()) - 1)
+
+
+def _columns() -> int:
+    """As shutil.get_terminal_size has it, whose module loads what packs archives."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _WIDEST
+    except (OSError, ValueError):
+        return _WIDEST
 
 
 def filled(paragraph: str) -> str:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.parse.commands import Divided, Group, Verb
-from genvx.cli.parse.pages import page, text_of, usage_of
+from genvx.cli.parse.commands import Divided, Verb, VerbGroup
+from genvx.cli.parse.remoteoption import not_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# Not accepted after verbs that take GPUs, but answered with a hint (words/options.py): Slurm users
-# mean the time of a job by -t, and --host used to select from a hostfile.
-_ELSEWHERE = ("--host", "-t")
 
 
 class RemoteVerb(Verb):
@@ -23,19 +19,6 @@ class RemoteVerb(Verb):
         """Return the options of the verb, and those of the group that the verb does not have."""
         ours = super().get_params(ctx)
         return [*ours, *_where(ctx, ours)]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help of the verb; the options of the group are only mentioned."""
-        ours = super().get_params(ctx)
-        # A verb has one text for this machine and for many hosts. Examples that are about many
-        # hosts already say "remote".
-        text = text_of(self).replace("Example: genvx ", "Example: genvx remote ")
-        text = text.replace(" remote remote", " remote")
-        formatter.write(page(ctx.command_path, text, ours, usage_of(ours)))
-        formatter.write(
-            "\nHosts: -H A,B, --hostfile FILE or --remote NAME, before or after the verb;\n"
-            "see genvx remote --help.\n"
-        )
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb on the hosts that are named before or after it; those after it win."""
@@ -47,7 +30,7 @@ class DividedRemoteVerb(Divided, RemoteVerb):
     """A verb of genvx remote whose command comes behind `--`."""
 
 
-class RemoteGroup(Group):
+class RemoteGroup(VerbGroup):
     """A group of verbs of genvx remote, whose options may stand behind its name, too."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -85,9 +68,7 @@ def _take_where(ctx: Any, ours: list[Any]) -> None:
 
 def _where(ctx: Any, ours: list[Any]) -> Iterator[Any]:
     """Yield the options of the group that are accepted after a verb with the options `ours`."""
-    taken = {name for each in ours for name in each.opts}
-    if "--only-host" in taken:
-        taken.update(_ELSEWHERE)
+    taken = not_behind(name for each in ours for name in each.opts)
     for param in _remote(ctx).command.params:
         names = [name for name in param.opts if name not in taken]
         if names:

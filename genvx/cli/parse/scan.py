@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.parse.commands import Divided
+from genvx.cli.parse.declaring import FOR_EVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FOR_EVER = "for ever"
 
 
 def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
@@ -77,3 +76,24 @@ def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
                 time = FOR_EVER
             spelled[at] = f"--wait={time}"
     return spelled
+
+
+def on_remote(command: Any, words: list[str]) -> list[str]:
+    """Return the command line, as one of genvx remote if it names a remote.
+
+    command: the click command of genvx.
+    """
+    # Most command lines have no such word, and nothing is built for them.
+    if words[:1] == ["remote"] or not any(map(_may_name_one, words)):
+        return words
+    far = ["remote", *words]
+    for _, _, option in scan(command, far):
+        if "--remote" in getattr(option, "opts", ()):
+            return far
+    return words
+
+
+def _may_name_one(word: str) -> bool:
+    return word.partition("=")[0] == "--remote" or (
+        word.startswith("-") and not word.startswith("--") and "r" in word
+    )

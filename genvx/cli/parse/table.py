@@ -15,9 +15,8 @@ class Entry:
     name: what is typed. module: below genvx.cli.verbs; it has a function, or a group, of this name.
     line: the first line of its help. here: as genvx NAME. remotely: as genvx remote NAME. runs: it
     ends with a command, and options of genvx end where that begins. divided: they end at `--`,
-    behind which the command is. both: its function makes a
-    group of the classes that it is given, because the group is there here and remotely. rare: the
-    help of genvx names it without a line, so that it fits a screen.
+    behind which the command is. rare: the help of genvx names it without a line, so that it fits a
+    screen.
     """
 
     name: str
@@ -28,7 +27,6 @@ class Entry:
     remotely: bool = True
     runs: bool = False
     divided: bool = False
-    both: bool = False
     hidden: bool = False
     rare: bool = False
 
@@ -78,7 +76,6 @@ VERBS = (
         "runs.group",
         RUNS,
         "Runs: commands that go on without us (genvx run --detach)",
-        both=True,
     ),
     Entry(
         "watch", "runs.watch", RUNS, "Show the output of a run until it ends; exit with its code"
@@ -273,5 +270,5 @@ VERBS = (
         "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
     Entry("top", "look.top", LOOK, "Show GPUs, runs and the line in the whole terminal, live"),
-    Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
+    Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used"),
 )

@@ -38,6 +38,7 @@ def plain_host(name: str, snapshot: Snapshot) -> Plain:
             "simulated": snapshot.driver.simulated,
             "notes": list(snapshot.driver.notes),
         },
+        "ends_in_seconds": snapshot.seconds_left,
         "total": len(snapshot.devices),
         "available": len(snapshot.available),
     }

@@ -62,6 +62,17 @@ class Reporting:
             for note in snapshot.driver.notes:
                 say(f"{head}{note}")
 
+    def report_ends(self, snapshots: Outcomes[Snapshot]) -> None:
+        """Print when the jobs of Slurm end that have the devices, a line each, unless -q was
+        given.
+        """
+        from genvx.shown.ending import ending
+
+        for name, snapshot in snapshots.succeeded.items():
+            text = ending(snapshot)
+            if text and not self.quiet:
+                say(f"{name if self.remote else 'genvx'}: {text}")
+
 
 def _devices(grant: Grant) -> str:
     """Return the devices of a grant in a few words, such as `GPU 0, 1`."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask import hostoptions
 from genvx.cli.ask.where import Where
-from genvx.cli.parse.groups import group
-from genvx.cli.parse.loading import AllVerbs
+from genvx.cli.parse.declaring import Context, Group
 from genvx.cli.parse.remoteoption import Remote
 from genvx.core.quantities.durations import parse_seconds
 from genvx.core.quantities.naming import naming
@@ -15,7 +12,7 @@ from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
-remote = group(
+remote = Group(
     """The same verbs on many hosts.
 
     The hosts are those of -H, --hostfile or --remote, before or after the verb; otherwise those of
@@ -23,14 +20,13 @@ remote = group(
     exists. genvx --remote NAME VERB is short for genvx remote --remote NAME VERB.
 
     Example: genvx remote -H a,b devices
-    """,
-    AllVerbs,
+    """
 )
 
 
 @remote.callback()
 def where(
-    context: typer.Context,
+    context: Context,
     hostfile: hostoptions.Hostfile = None,
     hosts: hostoptions.Hosts = None,
     named: Remote = None,

@@ -1,1 +1,1 @@
-"""What verbs print. None of these modules imports typer: see `quick.py`."""
+"""What verbs print."""

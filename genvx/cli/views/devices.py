@@ -43,6 +43,7 @@ def show(
     else:
         _table(where, outcomes, output, chosen, by_device=by_device, compact=compact)
         where.report_drivers(outcomes)
+        where.report_ends(outcomes)
     return where.report(outcomes)
 
 

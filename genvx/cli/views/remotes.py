@@ -11,10 +11,10 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import answers, failed_host
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.errors import FleetError, GenvxError, InvalidInput, kind_of
+from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.remotes.reading import load, remote_named
 from genvx.shown.columns import Fitting
-from genvx.shown.console import say
+from genvx.shown.console import say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +45,9 @@ _FAULTS = {
 }
 
 
-def _say(line: str) -> None:
-    say(f"genvx: {line}")
-
-
 def show(output: Output) -> None:
     """Print the remotes; nothing is connected to."""
-    known = load(tell=_say).remotes.values()
+    known = load(tell=tell).remotes.values()
     if output.json:
         print_document("remotes", remotes=[_plain(each) for each in known])
         return
@@ -60,10 +56,10 @@ def show(output: Output) -> None:
     if not rows:
         from genvx.fleet.remotes.files import usual
 
-        _say(f"no remotes; write them into {printable(usual(os.environ))}")
+        tell(f"no remotes; write them into {printable(usual(os.environ))}")
     for each in known:
         for note in each.notes:
-            _say(f"{each.name}: {note}")
+            tell(f"{each.name}: {note}")
 
 
 def _plain(remote: Remote) -> Plain:
@@ -104,7 +100,13 @@ def status(where: Where, *, json: bool = False) -> int:
     if remote.type == "slurm":
         from genvx.cli import allocating
 
-        specs, about, job = allocating.look(remote)
+        try:
+            specs, about, job = allocating.look(remote)
+        except HostError as fault:
+            if json:
+                _document(remote, [], available=False, job=None)
+            say(f"genvx: {remote.name} ({remote.where}) is not available: {_fault(fault)}")
+            return InvalidInput.exit_code
         if not specs:
             if json:
                 _document(remote, [], available=False, job=job)
@@ -150,12 +152,11 @@ def _devices(seen: Sequence[Snapshot]) -> str:
     return f"{shown}; {free} free"
 
 
-def refuse(name: str, what: str) -> NoReturn:
+def refuse(remote: Remote, what: str) -> NoReturn:
     """Raise InvalidInput, because the type of a remote cannot be started or stopped.
 
     what: "started" or "stopped".
     """
-    remote = remote_named(name, os.environ, _say)
     remote.require_ssh()
     hint = "; --reinit runs its init" if what == "started" and remote.init else ""
     raise InvalidInput(

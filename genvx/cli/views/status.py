@@ -29,6 +29,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         output.document("status", answers(fleet, outcomes, _document))
     elif where.remote:
         _table(outcomes, output)
+        where.report_ends(outcomes)
     else:
         for snapshot in outcomes.succeeded.values():
             output.table(COLUMNS, rows(snapshot), fitting=FITTING)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.placing.refusing import refusal_of
-from genvx.core.requests.obstacles import why_not
+from genvx.core.requests.obstacles import obstacle_of
 from genvx.core.requests.preference import index_order, preferred
 from genvx.core.value import value
 
@@ -78,6 +78,6 @@ def fitting_of(
         if (
             obstacle is None or obstacle(device) is None
             if device.uuid in idle
-            else why_not(device, requirements, snapshot, environment, kept) is None
+            else obstacle_of(device, requirements, snapshot, environment, kept) is None
         )
     ]

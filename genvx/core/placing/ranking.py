@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from genvx.core.line.queue import left_over
@@ -10,7 +11,7 @@ from genvx.core.requests.preference import left
 from genvx.core.requests.requirements import Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from genvx.core.device import Device
     from genvx.core.placing.refusal import Refusal
@@ -28,21 +29,49 @@ def rank(
     keep their order in the mapping.
     """
     ranked: list[tuple[float, float, int, str]] = []
-    refusals = {}
+    refusals = _Refusals(requirements)
     for order, (name, snapshot) in enumerate(snapshots.items()):
         # Behind everybody who waits there: a host is not free if its devices are promised to
         # others.
         world, kept = left_over(snapshot)
         fitting = fitting_of(requirements, world, None, kept)
         if len(fitting) < requirements.gpus:
-            # Imported here: most hosts that are asked have room.
-            from genvx.core.placing.refusing import refusal_of
-
-            refusals[name] = refusal_of(requirements, world, None, kept)
+            refusals.add(name, world, kept)
         else:
             ranked.append((*_rate(requirements, world, fitting), order, name))
     ranked.sort()
     return tuple(name for _, _, _, name in ranked), refusals
+
+
+class _Refusals(Mapping[str, "Refusal"]):
+    """Why hosts have no room, each worked out when it is asked for.
+
+    Where one host has room, nobody asks why a thousand others have none.
+    """
+
+    def __init__(self, requirements: Requirements) -> None:
+        self._requirements = requirements
+        self._worlds: dict[str, tuple[Snapshot, Mapping[str, str]]] = {}
+        self._found: dict[str, Refusal] = {}
+
+    def add(self, name: str, world: Snapshot, kept: Mapping[str, str]) -> None:
+        """Add a host without room, as a newcomer finds it."""
+        self._worlds[name] = world, kept
+
+    def __getitem__(self, name: str) -> Refusal:
+        if name not in self._found:
+            # Imported here: most requests find a host with room.
+            from genvx.core.placing.refusing import refusal_of
+
+            world, kept = self._worlds[name]
+            self._found[name] = refusal_of(self._requirements, world, None, kept)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._worlds)
+
+    def __len__(self) -> int:
+        return len(self._worlds)
 
 
 def _rate(

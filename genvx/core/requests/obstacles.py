@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 
+LEASED = "is leased"
+
+
 def why_not(
     device: Device,
     requirements: Requirements,
@@ -26,6 +29,21 @@ def why_not(
 ) -> Optional[str]:
     """Return why `device` cannot serve one device of `requirements`, as words after "GPU 3"; None
     if it can.
+    """
+    obstacle = obstacle_of(device, requirements, snapshot, environment, kept)
+    return tenancy(device, snapshot) if obstacle is LEASED else obstacle
+
+
+def obstacle_of(
+    device: Device,
+    requirements: Requirements,
+    snapshot: Snapshot,
+    environment: Optional[EnvironmentKey] = None,
+    kept: Optional[Mapping[str, str]] = None,
+) -> Optional[str]:
+    """Return what `why_not` does, but LEASED where the device is leased by others.
+
+    To find out who they are is most of the work, and choosing a host needs no names.
     """
     # The order of the checks decides which reason people read. An unknown device comes first, for
     # its model and size are not known either; then what waiting cannot change; then use by others;
@@ -50,7 +68,7 @@ def why_not(
         return "is held by this environment already"
     if fits(requirements.memory, held, device.memory, over=requirements.over):
         return None
-    return tenancy(device, snapshot)
+    return LEASED
 
 
 def _unusable(device: Device, snapshot: Snapshot, *, in_use: bool) -> Optional[str]:

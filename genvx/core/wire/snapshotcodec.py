@@ -8,7 +8,7 @@ from genvx.core.snapshot import Snapshot
 from genvx.core.wire.devicecodec import DEVICE, DRIVER, USAGE
 from genvx.core.wire.fields import MOST_DEVICES
 from genvx.core.wire.leasecodec import LEASE, TICKET
-from genvx.core.wire.tables import Kind, Table, integer, many, one, text, texts
+from genvx.core.wire.tables import Kind, Table, integer, many, one, optional, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,4 +42,5 @@ SNAPSHOT = Table(
     odd=texts(512, 10_000),
     desktop_memory=integer(),
     tickets=many(TICKET),
+    ends_ns=optional(integer()),
 )

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 FORMAT = "%i|%T|%L|%N|%k|%r"
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _WORD = re.compile(r"[A-Z_]{1,40}", re.ASCII)
-_TIME = re.compile(r"[0-9:-]{1,20}|UNLIMITED|NOT_SET|INVALID", re.ASCII)
-_WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"})
+_TIME = re.compile(
+    r"(?:(?:(?P<days>[0-9]{1,6})-)?(?P<hours>[0-9]{1,3}):)?(?P<minutes>[0-9]{1,3})"
+    r":(?P<seconds>[0-9]{2})|UNLIMITED|NOT_SET|INVALID",
+    re.ASCII,
+)
+_WAITING = frozenset(
+    {
+        *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+        *("RESV_DEL_HOLD", "SPECIAL_EXIT"),
+    }
+)
 _HELD = frozenset({"RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"})
 # With these a job never starts, however long one waits.
 _NEVER = {
@@ -38,8 +47,8 @@ _NEVER = {
 
 @dataclass(frozen=True)
 class Job:
-    """A job of Slurm. left: the time that it has left, as Slurm writes it. note: what was noted
-    when it was asked for. reason: why it waits, or has ended.
+    """A job of Slurm. left: the time that it has left, as Slurm writes it; one that waits has all
+    of it. note: what was noted when it was asked for. reason: why it waits, or has ended.
     """
 
     id: int
@@ -56,8 +65,15 @@ class Job:
 
     @property
     def held(self) -> bool:
-        """Whether it has its nodes."""
-        return self.state in _HELD
+        """Whether it has its nodes, and commands may start there."""
+        return self.state in _HELD and not self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether its time is over, and Slurm has not ended it yet: that may take half a minute, or
+        for ever (OverTimeLimit). No step begins any more.
+        """
+        return self.state in _HELD and self.left in ("INVALID", "0:00")
 
     @property
     def ends(self) -> bool:
@@ -70,6 +86,15 @@ class Job:
         return self.waits or self.held
 
     @property
+    def seconds_left(self) -> float | None:
+        """The seconds until Slurm ends it; None if there is no limit, or it has no nodes."""
+        found = _TIME.fullmatch(self.left) if self.held else None
+        if found is None or found["minutes"] is None:
+            return None
+        days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
+        return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+    @property
     def never(self) -> str:
         """Why it will never start; empty if it may."""
         return _NEVER.get(self.reason, "") if self.waits else ""
@@ -78,12 +103,14 @@ class Job:
     def why(self) -> str:
         """Its state and the reason, as people read them."""
         named = self.reason not in ("", "None", "(null)")
-        return f"{self.state} ({self.reason})" if named else self.state
+        state = f"{self.state}, with its time over" if self.over else self.state
+        return f"{state} ({self.reason})" if named else state
 
 
 def read_jobs(lines: Iterable[str]) -> tuple[Job, ...]:
     """Read what squeue prints with FORMAT, the job that counts first: one that has its nodes before
-    one that waits, and of these the oldest; then those that have ended, the newest first.
+    one that waits, and of these the oldest; then those that have ended, or whose time is over, the
+    newest first.
 
     Raises:
         CloudError: a line is none of squeue's.
@@ -129,12 +156,13 @@ def nodes_of(text: str) -> tuple[str, ...]:
 def complaint(said: str) -> str:
     """Return what a program of Slurm complains about, on one line.
 
-    The last line has what became of it, the one before what was wrong; either may be missing.
+    The last line has what became of it. The ones before may have what was wrong: what the site has
+    to say of a job comes there, and the last is "Unspecified error" then.
     """
-    lines = [
-        re.sub(r"^(?:sbatch|squeue|scancel|scontrol): (?:error: |fatal: )?", "", line.strip())
-        for line in said.splitlines()
-        if line.strip()
-    ]
-    known = [line.removeprefix("Batch job submission failed: ") for line in lines]
-    return printable(known[-1] if known else "it said nothing", 300)
+    found = []
+    for line in said.splitlines():
+        text = re.sub(r"^(?:sbatch|squeue|scancel|scontrol|srun): (?:error: |fatal: )?", "", line)
+        text = text.strip().removeprefix("Batch job submission failed: ")
+        if text:
+            found.append(printable(text, 200))
+    return "; ".join(dict.fromkeys(found[-3:])) or "it said nothing"

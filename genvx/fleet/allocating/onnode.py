@@ -5,6 +5,10 @@ connections. So the job has a step of its own on each node for as long as it las
 a socket; the step of a command hands it the command with its streams, and waits. What goes on in
 the background, such as the supervisor of a run, then ends with the job.
 
+The socket has an abstract name, of which nothing is left on the node. Anybody can take such a name,
+and a job has a number that others can guess; so each name ends at random, and only a socket of ours
+is given a command.
+
 This is a program of its own: its text is sent in commands, for any Python 3 that a node has, with
 the words hold JOB, or relay JOB LINE. So it imports nothing of genvx, and is short.
 """
@@ -21,17 +25,33 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 _MOST = 1 << 24
+# Seconds in which the process that lasts begins to listen, after the job has begun.
+_PATIENCE = 30.0
 
 
-def place(job: str) -> str:
-    """Return the abstract name of the socket: nothing of it is left on the node."""
-    return f"\0genvx-step-{os.getuid()}-{job}"
+def prefix(job: str) -> str:
+    """Return what the names of sockets begin with, for a job on this node."""
+    # One machine may be several nodes. A name has room for 107 bytes.
+    node = os.environ.get("SLURMD_NODENAME", "")[:40]
+    return f"genvx-step-{os.getuid()}-{job}-{node}-"
+
+
+def places(job: str) -> list[str]:
+    """Return the names of sockets that may be ours, of which others may have made some."""
+    start, found = f" @{prefix(job)}", []
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as file:
+        for line in file:
+            at = line.find(start)
+            if at >= 0:
+                found.append(line[at + 2 :].rstrip("\n"))
+    return found
 
 
 def is_ours(connection: socket.socket) -> bool:
-    """Return whether a process of ours is at the other end: anybody can take an abstract name."""
+    """Return whether a process of ours is at the other end."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     uid: int = struct.unpack("3i", data)[1]
     return uid == os.getuid()
@@ -45,11 +65,12 @@ def hold(job: str) -> None:
     # has lost them would outlive the job.
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(place(job))
+    listener.bind(f"\0{prefix(job)}{os.urandom(8).hex()}")
     listener.listen(64)
     while True:
         connection, _ = listener.accept()
-        if os.fork() == 0:
+        # Others may connect as often as they like, and get no process for it.
+        if is_ours(connection) and os.fork() == 0:
             try:
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -61,8 +82,6 @@ def hold(job: str) -> None:
 
 def serve(connection: socket.socket) -> None:
     """Start one command with the streams that come with it; say its exit code at its end."""
-    if not is_ours(connection):
-        return
     size = array.array("i").itemsize
     _, sent, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(3 * size))
     streams = array.array("i")
@@ -97,18 +116,37 @@ def serve(connection: socket.socket) -> None:
     connection.sendall(bytes([code]))
 
 
+def reach(job: str, patience: float = _PATIENCE) -> socket.socket:
+    """Connect to the process that lasts; exit with a line where there is none.
+
+    patience: seconds in which it may begin to listen.
+    """
+    end = time.monotonic() + patience
+    while True:
+        for name in places(job):
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            # Somebody else's may never accept.
+            connection.setblocking(False)
+            try:
+                connection.connect("\0" + name)
+                if is_ours(connection):
+                    connection.setblocking(True)
+                    return connection
+            except OSError:
+                pass  # it is gone, or busy: the next look finds out
+            connection.close()
+        if time.monotonic() > end:
+            # Without it a command would end with its connection, and a run in the background would
+            # be gone without a word.
+            os.write(2, b"genvx: what starts commands in job %s is gone\n" % job.encode())
+            os._exit(255)
+        time.sleep(0.05)
+
+
 def relay(job: str, line: str) -> None:
-    """Hand a line to the process that lasts, and exit as it does; without one run it here."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    """Hand a line to the process that lasts, and exit as it does."""
+    connection = reach(job)
     text = base64.b64decode(line).decode("utf-8", "surrogateescape")
-    try:
-        connection.connect(place(job))
-        ours = is_ours(connection)
-    except OSError:
-        ours = False
-    if not ours:
-        connection.close()
-        run(text, dict(os.environ))
     asked = {"line": text, "environ": dict(os.environ), "cwd": os.getcwd()}
     # Our own stdout is a terminal, because Slurm holds back the lines of others until they end.
     pipes = [os.pipe(), os.pipe()]
@@ -151,6 +189,9 @@ def pass_on(connection: socket.socket, ways: dict[int, int]) -> int:
 
 def run(line: str, environ: dict[str, str]) -> None:
     """Become the user's shell, which runs a line, as with sshd."""
+    # Python ignores these, and what it starts would.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     shell = environ.get("SHELL") or "/bin/sh"
     os.execve(shell, [os.path.basename(shell), "-c", line], environ)
 

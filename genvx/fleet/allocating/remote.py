@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genvx.core.quantities.durations import parse_duration
-from genvx.errors import CloudError, GenvxError, HostError, NotRunning
+from genvx.errors import CloudError, GenvxError, NotRunning
 from genvx.fleet.allocating.login import Login
 from genvx.fleet.hosts.step import Step
 
@@ -82,13 +83,8 @@ def look(
     Raises:
         CloudError: Slurm does not say it. HostError: the login node cannot be asked.
     """
-    try:
-        with Login(remote.specs()[0], environ, prompt) as login:
-            jobs = login.jobs(name_of(remote))
-    except HostError as error:
-        raise type(error)(f"the login node of {remote.name}: {error}", kind=error.kind) from None
-    except CloudError as error:
-        raise type(error)(f"remote {remote.name}: {error}") from None
+    with Login(remote, environ, prompt) as login:
+        jobs = login.jobs(name_of(remote))
     return jobs[0] if jobs else None
 
 
@@ -120,12 +116,14 @@ def hosts_of(remote: Remote, job: Job | None) -> tuple[HostSpec, ...]:
     (login,) = remote.specs()
     if not job.nodes:
         raise CloudError(f"remote {remote.name}: job {job.id} is {job.why}, and names no nodes")
+    left = job.seconds_left
+    ends = None if left is None else time.monotonic() + left
     try:
         return tuple(
             replace(
                 login,
                 name=remote.name if len(job.nodes) == 1 else node,
-                step=Step(job.id, node),
+                step=Step(job.id, node, ends),
             )
             for node in job.nodes
         )

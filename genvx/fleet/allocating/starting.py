@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
 
 from genvx.core.quantities.ages import format_duration
 from genvx.errors import CloudError, HostError, WaitedTooLong
-from genvx.fleet.allocating.login import Login
+from genvx.fleet.allocating.login import Login, run_plainly
 from genvx.fleet.allocating.remote import hosts_of, name_of, note_of, options_of
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.plainly import end_line, start_line
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from genvx.fleet.remotes.remote import Remote
     from genvx.fleet.sshhost import SSHHost
 
-_PAUSE = 2.0
+# Seconds between looks at the queue, which grow: everybody's controller answers them.
+_PAUSE, _LONGEST_PAUSE = 1.0, 20.0
+# While one waits, so many questions in a row may stay without an answer.
+_MOST_UNANSWERED = 10
 # Seconds until a job that was accepted is in the queue, for everybody.
 _ACCEPTED = 15.0
 # And until its nodes are free when it is cancelled; Slurm goes on without us.
 _ENDING = 60.0
+# Seconds in which a step begins on a node that we have.
+_ENTERING = 60.0
 
 
 class Allocation:
@@ -47,9 +52,10 @@ class Allocation:
         self.name = remote.name
         self.tell = tell
         self.job: Job | None = None
+        self._unanswered = 0
         self._environ = os.environ if environ is None else environ
         self._prompt = prompt
-        self._login = Login(remote.specs()[0], environ, prompt)
+        self._login = Login(remote, environ, prompt)
 
     def close(self) -> None:
         """Close the connection to the login node."""
@@ -74,8 +80,11 @@ class Allocation:
         live = [job for job in jobs if job.live]
         self.job = live[0] if live else (jobs[0] if jobs else None)
         for extra in live[1:]:
-            # Two started at once. Slurm would start the second when the first ends, unasked.
-            self._login.cancel(extra)
+            # Two started at once. Slurm would start the second when the first ends, unasked. The
+            # other start may have cancelled it; otherwise the next look does.
+            if extra.waits:
+                with contextlib.suppress(CloudError):
+                    self._login.cancel(extra)
         return self.job
 
     def start(self, patience: float) -> tuple[HostSpec, ...]:
@@ -97,8 +106,15 @@ class Allocation:
                     "again"
                 )
         else:
-            job = self._ask(0 if job is None else job.id)
+            try:
+                job = self._ask(0 if job is None else job.id)
+            except HostError as error:
+                raise self._unknown(error) from None
         return self._wait(job, patience)
+
+    def _unknown(self, error: HostError) -> HostError:
+        """Return an error of the login node, with what that means for the job."""
+        return type(error)(f"{error}; {self.there}", kind=error.kind)
 
     def _ask(self, former: int) -> Job:
         """Ask for the allocation. former: the id of one that has ended."""
@@ -106,20 +122,24 @@ class Allocation:
             self._login.submit(options_of(self.remote))
         except CloudError as error:
             # "Socket timed out" may mean that it was accepted all the same.
-            job = self.look() if "imed out" in str(error) else None
+            late = "timed out" in str(error)
+            job = self.look() if late else None
             if job is None or not job.live:
-                raise CloudError(f"could not allocate nodes for {self.name}: {error}") from None
+                more = f"; {self.there}" if late else ""
+                raise CloudError(f"could not allocate nodes: {error}{more}") from None
         end = time.monotonic() + _ACCEPTED
         while True:
             job = self.look()
-            if job is not None and job.id > former:
+            if job is not None and (job.live or job.id != former):
                 return job
             if time.monotonic() > end:
-                raise CloudError(f"Slurm took the job of {self.name}, and does not list it")
+                raise CloudError(
+                    f"Slurm took the job of {self.name}, and does not list it; {self.there}"
+                )
             time.sleep(_PAUSE)
 
     def _wait(self, job: Job, patience: float) -> tuple[HostSpec, ...]:
-        end, said = time.monotonic() + patience, ""
+        end, said, pause = time.monotonic() + patience, "", _PAUSE
         while True:
             if job.never:
                 self._login.cancel(job)
@@ -132,25 +152,48 @@ class Allocation:
             if job.why != said:
                 said = job.why
                 self.tell(f"{self.name}: job {job.id} is {said}")
-            if time.monotonic() > end:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise WaitedTooLong(
                     f"{self.name} has no nodes after {format_duration(patience)}: job {job.id} is "
                     f"{job.why}; it stays in the queue: start it again to wait on, or stop it with "
                     f"genvx remotes stop {self.name}"
                 )
-            time.sleep(_PAUSE)
-            job = self.look() or job
-        hosts = hosts_of(self.remote, job)
-        self._enter(job, hosts)
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            found = self._look_again(job)
+            if found is None:
+                break
+            job = found
+        hosts = hosts_of(self.remote, self.job)
+        self._enter(hosts)
         return hosts
 
-    def _enter(self, job: Job, hosts: tuple[HostSpec, ...]) -> None:
+    def _look_again(self, job: Job) -> Job | None:
+        """Return a job that waits as it is now, or as it was where Slurm does not say it: people
+        wait for hours, and its controller, or the way to it, may fail for a moment.
+        """
+        try:
+            found = self.look()
+        except (CloudError, HostError) as error:
+            self._unanswered += 1
+            if self._unanswered >= _MOST_UNANSWERED:
+                if isinstance(error, HostError):
+                    raise self._unknown(error) from None
+                raise CloudError(f"{error}; {self.there}") from None
+            if self._unanswered == 1:
+                self.tell(f"{error}; it is asked again")
+            return job
+        self._unanswered = 0
+        return found
+
+    def _enter(self, hosts: tuple[HostSpec, ...]) -> None:
         """Run a step on each node, so that a cluster that allows none is known at once."""
 
         def run(host: SSHHost) -> None:
-            code = end_line(host, start_line(host, "exit 0"), out=2)
-            if code:
-                raise CloudError(f"a step on {host.name} ends with exit code {code}")
+            said = run_plainly(host, ("true",), _ENTERING)
+            if said.code:
+                raise CloudError(f"a step on {host.name} ends with exit code {said.code}")
 
         config = self._environ.get("GENVX_SSH_CONFIG") or None
         with connect_fleet(hosts, timeout=TIMEOUT, config=config, prompt=self._prompt) as fleet:
@@ -169,19 +212,27 @@ class Allocation:
             CloudError: Slurm does not do it. HostError: the login node cannot be asked.
         """
         name = name_of(self.remote)
-        live = [job for job in self._login.jobs(name) if job.live]
+        live = [job for job in self._login.jobs(name) if job.live or job.over]
         if not live:
             return ()
         self.job = live[0]
         ids = " and ".join(str(job.id) for job in live)
-        what = "what runs there ends" if live[0].held else "it has no nodes yet"
+        what = "what runs there ends" if not live[0].waits else "it has no nodes yet"
         confirm(f"give back job {ids}; {what}")
+        refused: CloudError | None = None
         for job in live:
-            self._login.cancel(job)
-        end = time.monotonic() + _ENDING
-        while left := [job for job in self._login.jobs(name) if job.live or job.ends]:
+            try:
+                self._login.cancel(job)
+            except CloudError as error:
+                refused = error
+        end, pause = time.monotonic() + _ENDING, _PAUSE / 2
+        while left := [job for job in self._login.jobs(name) if job.live or job.over or job.ends]:
+            # One that has just ended by itself cannot be cancelled, and need not be.
+            if refused is not None and not all(job.ends for job in left):
+                raise refused
             if time.monotonic() > end:
                 self.tell(f"{self.name}: job {left[0].id} is cancelled, and still {left[0].why}")
                 break
-            time.sleep(_PAUSE / 4)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
         return tuple(job.id for job in live)

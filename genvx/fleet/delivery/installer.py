@@ -3,7 +3,8 @@
 A program like the loader, executed among its functions by a Python that is new enough. The file of
 an agent is a mark, the sizes of the list and of the modules (4 bytes each), the sha256 of the list,
 the list, and the modules. The list is a marshalled `{name: (is a package, offset, size, sha256)}`.
-A module is its marshalled code, or its text if the host will hardly import it.
+A module is its marshalled code, or its text if the host will hardly import it; in the whole agent
+it is compressed.
 The file appears complete or not at all, however many clients write it at once.
 """
 
@@ -17,9 +18,10 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from genvx.fleet.delivery.loader import magic, places, sha256, trusted
+from genvx.fleet.delivery.loader import PARTIAL, magic, places, sha256, trusted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _MOST = 64 * 1024 * 1024
@@ -39,7 +41,9 @@ def install(bundle: bytes, digest: str, token: str, name: str) -> tuple[bytes, s
     if sha256(sources).hex() != digest:
         sys.stderr.write("genvx: the agent was damaged on its way\n")
         sys.exit(1)
-    data = compiled(json.loads(sources))
+    modules = json.loads(sources)
+    # The first part only answers questions, and ends.
+    data = compiled(modules) if PARTIAL in modules else apart(lambda: compiled(modules))
     for place in places():
         try:
             leave(place, name, data)
@@ -50,11 +54,41 @@ def install(bundle: bytes, digest: str, token: str, name: str) -> tuple[bytes, s
     return data, ""
 
 
+def apart(make: Callable[[], bytes]) -> bytes:
+    """Return the bytes that a function makes, in a process of its own.
+
+    Compiling leaves megabytes in memory that cannot be given back, and this process may become the
+    supervisor of a run, which lives for days.
+    """
+    read, write = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        return make()  # no more processes
+    if child == 0:
+        code = 1
+        try:
+            with os.fdopen(write, "wb") as file:
+                file.write(make())
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        data = file.read()
+    if os.waitpid(child, 0)[1]:
+        sys.exit("genvx: the agent could not be compiled here")
+    return data
+
+
 def compiled(sources: dict[str, Any]) -> bytes:
     """Compile all modules into the content of one file, for this Python only."""
     import marshal
 
     listed, modules, at = {}, [], 0
+    whole = PARTIAL not in sources
     for module, (package, source) in sorted(sources.items()):
         try:
             code = source
@@ -63,6 +97,8 @@ def compiled(sources: dict[str, Any]) -> bytes:
         except SyntaxError:
             continue  # a module for newer Pythons; the library that imports it catches the error
         dumped = marshal.dumps(code)
+        if whole:
+            dumped = zlib.compress(dumped, 1)
         listed[module] = (bool(package), at, len(dumped), sha256(dumped))
         modules.append(dumped)
         at += len(dumped)

@@ -64,7 +64,7 @@ def trusted(status: os.stat_result) -> bool:
 def magic() -> bytes:
     """Return the bytes that distinguish compiled code of this Python from that of others."""
     number: bytes = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
-    return number + b"GENVX AGENT\n"
+    return number + b"GENVX AGENT 2\n"
 
 
 def look(place: str, name: str) -> bytes | None:
@@ -151,6 +151,11 @@ class Modules:
         if sha256(code) != digest:
             os.unlink(self.path)
             sys.exit("genvx: the agent in " + self.path + " was damaged, and is deleted; try again")
+        if self.out is None:
+            # The whole agent may be in memory as long as a run, and most of it is never imported.
+            import zlib
+
+            code = memoryview(zlib.decompress(code))
         exec(marshal.loads(code), module.__dict__)  # code, or the text of a module seldom needed
 
 

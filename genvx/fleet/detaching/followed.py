@@ -111,7 +111,7 @@ class RemoteView:
 
     def was_cut(self) -> bool:
         """Whether, after its end, it was the connection that ended."""
-        self._channel.status_event.wait(_LAST)
+        self._channel.status_within(_LAST)
         return int(self._channel.exit_status) < 0
 
     def close(self) -> None:

@@ -369,7 +369,8 @@ _CHECKS: dict[str, Callable[[str, Node], object]] = {
     "qos": _slurm_name,
     "reservation": _slurm_name,
     "constraint": _matching(
-        r"[A-Za-z0-9_][A-Za-z0-9_.&|,*()\[\]-]{0,200}", "what nodes must have, such as a100&nvlink"
+        r"[A-Za-z0-9_(\[][A-Za-z0-9_.&|,*()\[\]-]{0,200}",
+        "what nodes must have, such as a100&nvlink",
     ),
     "time": _time,
     "nodes": lambda key, node: number(key, node, 1, 1024),

@@ -49,8 +49,7 @@ def forwarding(grants: Mapping[SSHHost, Grant]) -> Iterator[None]:
             interrupts += 1
             if interrupts > 1:
                 raise KeyboardInterrupt
-        # In a thread of its own: this one may be inside paramiko, holding a lock that the call
-        # needs.
+        # In a thread of its own: this one passes output on, and a host may take long to answer.
         name = signal.Signals(number).name.removeprefix("SIG")
         for host, grant in grants.items():
             threading.Thread(target=signal_there, args=(host, grant, name), daemon=True).start()

@@ -14,6 +14,7 @@ from genvx.errors import GenvxError, HostError, HostUnreachable, InvalidInput
 from genvx.fleet.detaching import runs
 from genvx.fleet.hosts.direct import require_direct
 from genvx.fleet.tunnels.carrier import Carrier, forbidden
+from genvx.ssh.apart import apart
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.forwarding import PROHIBITED
 
@@ -137,6 +138,7 @@ class Tunnel(Block):
         """Whether something listens on a port of the host; connects to it to find out."""
         return self.connected and self._refusal(remote) is None
 
+    @apart(moment=0.0)
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended; return whether it has, within `timeout` seconds.
 
@@ -148,6 +150,7 @@ class Tunnel(Block):
             raise self._error
         return over
 
+    @apart()
     def close(self) -> None:
         """Close all its connections, and stop listening. Idempotent."""
         self._stop.set()
@@ -184,6 +187,7 @@ class Tunnel(Block):
         if self._refusal(wanted.remote) == PROHIBITED:
             raise HostError(forbidden(self._host.name), kind="forbidden")
 
+    @apart()
     def _refusal(self, port: int) -> int | None:
         """Why the host does not connect to a port of its loopback; None if it does."""
         assert self._forwarder is not None, "connected"

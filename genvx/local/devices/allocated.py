@@ -1,9 +1,12 @@
-"""Inside of an allocation of Slurm, only the GPUs of its job are there."""
+"""Inside of an allocation of Slurm, only the GPUs of its job are there, and only until it ends."""
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING
 
+from genvx.core.quantities.ages import LONGEST, format_duration
 from genvx.core.text import printable
 from genvx.core.value import replace
 
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
 # What Slurm said is kept under the second name: in an environment the first has what was leased.
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 KEPT = "GENVX_JOB_DEVICES"
+# When the job ends, in seconds since 1970. genvx sets the first on the nodes of its allocations;
+# Slurm sets the second, but not yet in 22.05.
+ENDS = "GENVX_JOB_ENDS"
+_SLURM_ENDS = "SLURM_JOB_END_TIME"
+# Seconds before the end of the job at which an environment ends, so that what runs there can end by
+# itself, and a run has its last state.
+_BEFORE = 20.0
 
 
 def job_in(environ: Mapping[str, str]) -> str:
@@ -69,3 +79,40 @@ def kept_names(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variable by which what we start in an environment knows the GPUs of the job."""
     names = names_in(environ) if job_in(environ) else None
     return {} if names is None else {KEPT: names}
+
+
+def seconds_left(environ: Mapping[str, str]) -> Optional[float]:
+    """Return the seconds until the job of Slurm in which we run ends; None outside of any, and if
+    that is not known.
+    """
+    text = environ.get(ENDS) or environ.get(_SLURM_ENDS, "")
+    if not job_in(environ) or not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+        return None
+    left = int(text) - time.time()  # noqa: TID251  # Slurm tells a wall clock's
+    # Since we run, a job that has ended by that clock has got more time, or the clock is wrong.
+    return left if 0 < left <= LONGEST else None
+
+
+def bounded(environ: Mapping[str, str], wanted: Optional[float]) -> Optional[float]:
+    """Return how many seconds an environment lasts if `wanted` seconds were asked for: no longer
+    than the job of Slurm in which we run.
+    """
+    left = seconds_left(environ)
+    if left is None:
+        return wanted
+    most = left - min(_BEFORE, left / 10)
+    return most if wanted is None else min(wanted, most)
+
+
+def shortened(environ: Mapping[str, str], wanted: Optional[float]) -> str:
+    """Return a line for people if the job of Slurm in which we run ends before so many seconds;
+    otherwise nothing.
+    """
+    left = seconds_left(environ)
+    if left is None or wanted is None or wanted <= left:
+        return ""
+    job = printable(job_in(environ), 20)
+    return (
+        f"job {job} of Slurm ends in {format_duration(left)}, and this with it, "
+        f"not after {format_duration(wanted)}"
+    )

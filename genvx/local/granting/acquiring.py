@@ -25,10 +25,18 @@ def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
     # Short, because people type it. An id is unique together with its owner's uid.
     identifier = ask.environment_id or os.urandom(4).hex()
     rules = host.rules()
-    requirements = ask.requirements
+    requirements, line = ask.requirements, ""
+    if "SLURM_JOB_ID" in host.environ:
+        from genvx.local.devices.allocated import shortened
+
+        line = shortened(host.environ, ask.lasts)
     if rules is not None:
         requirements = rules.complete(requirements)
         ask = replace(ask, lasts=rules.time(requirements, ask.lasts))
+    if "SLURM_JOB_ID" in host.environ:
+        from genvx.local.devices.allocated import bounded
+
+        ask = replace(ask, lasts=bounded(host.environ, ask.lasts))
     seconds = ask.seconds
     blank = host.blank(identifier, ask.name, ask.command, requirements.memory)
     taken = take(host, requirements, blank, rules=rules, ticket=ticket, seconds=seconds)
@@ -38,7 +46,7 @@ def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
         owner=blank.owner,
         devices=taken.devices,
         memory=requirements.memory,
-        notes=taken.notes,
+        notes=(*taken.notes, line) if line else taken.notes,
         seconds=seconds,
         lease=taken.held.lease.id,
         visible_as=taken.held.lease.visible_as,

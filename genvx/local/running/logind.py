@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 from time import monotonic, sleep
 
 from genvx.core.logind import Logind, Outliving, needed
@@ -106,6 +105,9 @@ def _in_session() -> bool:
 
 def _run(*words: str) -> tuple[int, str, str]:
     """The exit code of a program of systemd's, its output, and the last line of its errors."""
+    # Imported here: most hosts need no program.
+    import subprocess
+
     environ = {
         **os.environ,
         "LC_ALL": "C",

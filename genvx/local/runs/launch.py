@@ -227,6 +227,11 @@ def supervise(
             _say_where(directory.path, spec.id)
             note = outlive_logout(f"genvx-run-{spec.id}")
             host = make_host()
+            if "SLURM_JOB_ID" in host.environ:
+                from genvx.local.devices.allocated import shortened
+
+                ends = shortened(host.environ, spec.seconds)
+                note = "; ".join(each for each in (note, ends) if each)
             preparation = Preparation(host, spec, directory)
             held = lock.supervise(host.state, spec.id, directory.path)
             try:

@@ -29,6 +29,18 @@ def test_all_else_is_left_to_typer(words):
     assert shortly.read(words.split()) is None
 
 
+def test_the_hosts_are_those_that_genvx_remote_is_given(monkeypatch):
+    ran = []
+    monkeypatch.setattr(shortly, "run", lambda *given: ran.append(given) or 7)
+    line = "remote -H a -t 1.5 --fanout=3 run -q -g 2 -- x"
+    assert shortly.answering(line.split())() == 7
+    ((where, gpus, command),) = ran
+    assert (where.remote, where.hosts, where.timeout, where.fanout) == (True, "a", 1.5, 3)
+    assert (where.quiet, gpus, command) == (True, "2", ["x"])
+    for other in ("run -g 1 -- x", "remote -H run -g 1 -- x", "remote -H a runs", "remote"):
+        assert shortly.answering(other.split()) is None
+
+
 def test_it_fails_as_it_does_with_typer(sandbox):
     for gpus in ("9", "nonsense:x", "2"):
         short = run_genvx("remote", "run", "-g", gpus, "--", "no-such-command")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genvx.cli import app, main
-from genvx.cli.parse.remoteoption import on_remote
+from genvx.cli.parse.scan import on_remote
 from genvx.sandbox import files
 from genvx.sandbox.ports import reserved
 from tests.cli.look.test_json import VALIDATOR

@@ -278,7 +278,7 @@ VALUES = [
         snapshotcodec.SNAPSHOT,
         Snapshot(
             "host", "0.1", "boot", 10, DRIVER, (DEVICE_IN_FULL,), {"MIG-2": USAGE},
-            (LEASE_IN_FULL,), ("odd",), 5, (TICKET,),
+            (LEASE_IN_FULL,), ("odd",), 5, (TICKET,), 9,
         ),
     ),
     (devicecodec.DEVICE, DEVICE_IN_FULL),

@@ -19,7 +19,7 @@ import pytest
 from genvx.core.wire.call import Call
 from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import AgentError
-from genvx.fleet.delivery import bootstrap, pack, stripped
+from genvx.fleet.delivery import bootstrap, installer, loader, pack, stripped
 from genvx.fleet.delivery.probe import probe_command, probed
 from genvx.fleet.hosts.hostfile import parse
 from tests.capabilities import USER_A, old_pythons
@@ -369,7 +369,7 @@ def test_a_damaged_agent_is_told_deleted_and_replaced(far_end):
     answered(far_end.ask())
     (agent,) = far_end.agents
     data = bytearray(agent.read_bytes())
-    at = data.index(b"CUDA_VISIBLE_DEVICES")  # something that every question imports
+    at = len(data) - len(loader.parts(bytes(data))[2])
     data[at:at] = b"x"
     del data[-1]
     agent.write_bytes(data)
@@ -385,6 +385,15 @@ def test_a_parcel_that_was_changed_on_its_way_is_not_run(far_end):
     reply, needed = far_end.ask(parcel=head + program + bundle)
     assert (reply, needed, far_end.agents) == (None, True, [])
     assert "damaged on its way" in far_end.errors
+
+
+def test_an_agent_that_cannot_be_compiled_there_ends_the_call_in_one_line(capfd):
+    def compile_it():
+        raise MemoryError
+
+    with pytest.raises(SystemExit, match="the agent could not be compiled here"):
+        installer.apart(compile_it)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_many_clients_at_once_leave_one_agent(far_end):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Option
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from genvx.core.leases.grant import Grant
     from genvx.fleet.host import Host
 
-For = Annotated[str, typer.Option("--for", metavar="TIME", help="Time to hold them, such as 2h.")]
+For = Annotated[str, Option("--for", metavar="TIME", help="Time to hold them, such as 2h.")]
 
 
 @requesting("wait", "time", "id")
 def acquire(
-    context: typer.Context,
+    context: Context,
     request: Request,
     for_: For,
     json: options.Json = False,

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 
-InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
-NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt unchanged.")]
+InShell = Annotated[str | None, Option("--in-shell", hidden=True)]
+NoPrompt = Annotated[bool, Option("--no-prompt", help="Leave the shell's prompt unchanged.")]
 
 
 @requesting(loads=True)
 def activate(
-    context: typer.Context,
+    context: Context,
     request: Request,
     command: options.OptionalCommand = None,
     no_prompt: NoPrompt = False,
@@ -43,4 +42,4 @@ def activate(
         from genvx.cli.holds.local import locally
 
         code = locally(where, request, command, prompted=not no_prompt)
-    raise typer.Exit(code)
+    raise Exit(code)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.own import meant
 from genvx.cli.ask.wants import Device, MinMemory, Over
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context
 from genvx.shown.console import say
 
 
 def attach(
-    context: typer.Context,
+    context: Context,
     gpus: options.Gpus = None,
     gpu_memory: options.GpuMemory = None,
     min_memory: MinMemory = None,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.own import meant
 from genvx.cli.ask.wants import Device
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context
 
 
 def detach(
-    context: typer.Context,
+    context: Context,
     device: Device = None,
     id: options.OwnEnvironment = None,
     json: options.Json = False,

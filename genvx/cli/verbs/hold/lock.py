@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options, own
 from genvx.cli.ask.where import here
-from genvx.cli.parse.scan import FOR_EVER
+from genvx.cli.parse.declaring import FOR_EVER, Context, Exit, Option
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
@@ -17,17 +15,17 @@ from genvx.shown.console import say
 
 Wait = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--wait", metavar="[=TIME]", help="Wait for the turn at most for TIME (default: no limit)."
     ),
 ]
 # What it was called before. The parameter must not be called `timeout`: the group's option has that
 # name, and can still be given after this verb, as -t.
-Within = Annotated[str | None, typer.Option("--timeout", metavar="TIME", hidden=True)]
+Within = Annotated[str | None, Option("--timeout", metavar="TIME", hidden=True)]
 
 
 def lock(
-    context: typer.Context,
+    context: Context,
     command: options.Command = None,
     wait: Wait = None,
     within: Within = None,
@@ -55,12 +53,12 @@ def lock(
             started = there.start_in_turn(env.id, command, patience=patience, tell=_waits_for)
             from genvx.fleet.running import stream
 
-            raise typer.Exit(stream(there, started))
+            raise Exit(stream(there, started))
     from genvx.local.host import LocalHost
 
     host = LocalHost()
     code = host.run_in_turn(own.here(host, id), command, patience=patience, tell=_waits_for)
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
 def _waits_for(turn: object) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import candidates, options
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import GenvxError, UnknownEnvironment
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 Target = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="ENV",
         help="Environment id or name.",
         autocompletion=candidates.environments,
@@ -28,13 +27,11 @@ Target = Annotated[
 ]
 
 
-Kill = Annotated[
-    bool, typer.Option("--kill", help="Also end its processes: TERM, and KILL after 10 s.")
-]
+Kill = Annotated[bool, Option("--kill", help="Also end its processes: TERM, and KILL after 10 s.")]
 
 
 def release(
-    context: typer.Context, environment: Target, kill: Kill = False, json: options.Json = False
+    context: Context, environment: Target, kill: Kill = False, json: options.Json = False
 ) -> None:
     """End one of your environments, by id or name.
 
@@ -91,7 +88,7 @@ def release(
                 show(where, name, ended, living)
         if json:
             document(released)
-        raise typer.Exit(where.report(outcomes))
+        raise Exit(where.report(outcomes))
 
 
 def _command_has_ended(host: Host, ended: Environment) -> bool:

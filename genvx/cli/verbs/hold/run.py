@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import typer
-
 from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.expanding import goes_with
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, parameters_of
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 # The parameters of what only a run has, which its host keeps.
@@ -44,7 +42,7 @@ _OF_A_RUN = (
 @requesting()
 @goes_with("--detach", _OF_A_RUN)
 def run(
-    context: typer.Context,
+    context: Context,
     request: Request,
     command: options.Command = None,
     nodes: runoptions.Nodes = 1,
@@ -143,29 +141,28 @@ def run(
         where.note(note)
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        raise typer.Exit(
+        raise Exit(
             start_detached(where, request, command, asked, several, watched=watched, json=json)
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang
 
-        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
+        raise Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 
-        raise typer.Exit(run_remotely(where, request, command))
+        raise Exit(run_remotely(where, request, command))
     from genvx.cli.holds.local import locally
 
-    raise typer.Exit(locally(where, request, command, prompted=False))
+    raise Exit(locally(where, request, command, prompted=False))
 
 
-def _require_nothing_of_a_run(context: typer.Context) -> None:
+def _require_nothing_of_a_run(context: Context) -> None:
     """Raise InvalidInput if an option was typed that has no meaning without --detach."""
     given = []
-    for param in context.command.params:
-        source = context.get_parameter_source(param.name or "")
-        if param.name in _OF_A_RUN and source is not None and source.name == "COMMANDLINE":
-            given.append(max(param.opts, key=len))
+    for each in parameters_of(run):
+        if each.name in _OF_A_RUN and each.name in context.typed:
+            given.append(max(each.opts, key=len))
     if given:
         goes = "goes" if len(given) == 1 else "go"
         raise InvalidInput(

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 from genvx.errors import InvalidInput
 
-ByDevice = Annotated[
-    bool, typer.Option("-v", "--by-device", help="One row per GPU instead of per host.")
-]
+ByDevice = Annotated[bool, Option("-v", "--by-device", help="One row per GPU instead of per host.")]
 
 Compact = Annotated[
     bool | None,
-    typer.Option(
+    Option(
         "--compact/--all-rows",
         help="One row for neighbours that are alike, or a row for each GPU. Without either: "
         "compact where a terminal is too small for all rows.",
@@ -28,7 +25,7 @@ Compact = Annotated[
 
 @tabled()
 def devices(
-    context: typer.Context,
+    context: Context,
     shown: Shown,
     by_device: ByDevice = False,
     compact: Compact = None,
@@ -50,7 +47,7 @@ def devices(
     # A row per host would count all of its devices, not the selected ones.
     by_device = by_device or bool(chosen) or compact is not None
     with where.asked_fleet() as fleet:
-        raise typer.Exit(
+        raise Exit(
             shown.draw(
                 lambda: show(
                     where, fleet, shown.output, chosen, by_device=by_device, compact=compact

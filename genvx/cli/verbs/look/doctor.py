@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 
 ProjectDirectory = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--project",
         metavar="DIR",
         help="Also look whether the host has the code of this project (default: .genvx.toml).",
@@ -20,7 +19,7 @@ ProjectDirectory = Annotated[
 
 
 @tabled(*PLAIN, *ONCE, "no_summary")
-def doctor(context: typer.Context, shown: Shown, project: ProjectDirectory = None) -> None:
+def doctor(context: Context, shown: Shown, project: ProjectDirectory = None) -> None:
     """Show what is wrong, one line each, and what to do.
 
     The exit code is 4 if something is wrong.
@@ -31,7 +30,7 @@ def doctor(context: typer.Context, shown: Shown, project: ProjectDirectory = Non
 
 
 @tabled(*PLAIN, *ONCE, "no_summary")
-def check(context: typer.Context, shown: Shown, project: ProjectDirectory = None) -> None:
+def check(context: Context, shown: Shown, project: ProjectDirectory = None) -> None:
     """Show what is wrong, as doctor does; Guild's name for it.
 
     The exit code is 4 if something is wrong.
@@ -41,15 +40,19 @@ def check(context: typer.Context, shown: Shown, project: ProjectDirectory = None
     _show(context, shown, project)
 
 
-def _show(context: typer.Context, shown: Shown, directory: str | None) -> None:
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+def _show(context: Context, shown: Shown, directory: str | None) -> None:
     from genvx.cli.views.doctor import show
 
     where = here(context)
-    # A large one is not sent here, so nobody is asked.
-    project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()
-    its = PythonOptions().loaded(load=where.remote and project is not None, project=True)
-    python, _ = its.read(project)
+    project = python = None
+    # Imported where there may be a project: of this machine, .genvx.toml is not asked for one.
+    if where.remote or directory is not None:
+        from genvx.cli.project import ProjectOptions
+        from genvx.cli.python import PythonOptions
+
+        # A large one is not sent here, so nobody is asked.
+        project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()
+        its = PythonOptions().loaded(load=where.remote and project is not None, project=True)
+        python, _ = its.read(project)
     with where.fleet() as fleet:
-        raise typer.Exit(show(where, fleet, shown.output, project, python))
+        raise Exit(show(where, fleet, shown.output, project, python))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 
 
 @tabled()
 def envs(
-    context: typer.Context,
+    context: Context,
     shown: Shown,
     name: options.OfName = None,
     user: options.OfUser = None,
@@ -27,4 +26,4 @@ def envs(
     where = here(context)
     chosen = Chosen(name, user, pid)
     with where.asked_fleet() as fleet:
-        raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output, chosen)))
+        raise Exit(shown.draw(lambda: show(where, fleet, shown.output, chosen)))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 from genvx.errors import InvalidInput
 
 _LISTEN = "127.0.0.1:9400"
 
 Every = Annotated[
-    str, typer.Option("--every", metavar="TIME", help="From one round of questions to the next.")
+    str, Option("--every", metavar="TIME", help="From one round of questions to the next.")
 ]
 Listen = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--listen",
         metavar="ADDRESS:PORT",
         help=f"Where metrics are served (default: {_LISTEN}); port 0 is any free one.",
@@ -24,7 +23,7 @@ Listen = Annotated[
 ]
 Textfile = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--textfile",
         metavar="DIR",
         help="Write DIR/genvx.prom for node_exporter, instead of listening.",
@@ -32,36 +31,36 @@ Textfile = Annotated[
 ]
 History = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--history",
         metavar="FILE",
         help="File of the history (default: in ~/.local/share/genvx/monitor).",
     ),
 ]
-NoHistory = Annotated[bool, typer.Option("--no-history", help="Keep no history.")]
+NoHistory = Annotated[bool, Option("--no-history", help="Keep no history.")]
 LabelUsers = Annotated[
     bool,
-    typer.Option("--label-users", help="Also show users, environments and their names."),
+    Option("--label-users", help="Also show users, environments and their names."),
 ]
 Notify = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
         help="Who is told of each environment that idles (repeatable).",
     ),
 ]
 Dashboard = Annotated[
-    bool, typer.Option("--print-dashboard", help="Print a dashboard for Grafana, and end.")
+    bool, Option("--print-dashboard", help="Print a dashboard for Grafana, and end.")
 ]
 Alerts = Annotated[
-    bool, typer.Option("--print-alerts", help="Print alerting rules for Prometheus, and end.")
+    bool, Option("--print-alerts", help="Print alerting rules for Prometheus, and end.")
 ]
-Unit = Annotated[bool, typer.Option("--print-unit", help="Print a systemd unit for you, and end.")]
+Unit = Annotated[bool, Option("--print-unit", help="Print a systemd unit for you, and end.")]
 
 
 def monitor(
-    context: typer.Context,
+    context: Context,
     every: Every = "15s",
     listen: Listen = None,
     textfile: Textfile = None,
@@ -112,4 +111,4 @@ def monitor(
     if print_unit:
         print(monitoring.unit(where, wanted), end="")
         return
-    raise typer.Exit(monitoring.monitor(where, wanted))
+    raise Exit(monitoring.monitor(where, wanted))

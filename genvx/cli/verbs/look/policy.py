@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 
 
 @tabled(*PLAIN, *ONCE)
-def policy(context: typer.Context, shown: Shown) -> None:
+def policy(context: Context, shown: Shown) -> None:
     """Show what the administrator allows, to everybody and to you.
 
     Example: genvx policy
@@ -18,4 +17,4 @@ def policy(context: typer.Context, shown: Shown) -> None:
 
     where = here(context)
     with where.asked_fleet() as fleet:
-        raise typer.Exit(show(where, fleet, shown.output))
+        raise Exit(show(where, fleet, shown.output))

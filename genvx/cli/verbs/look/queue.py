@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask.tabled import PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 
 
 @tabled(*PLAIN)
-def queue(context: typer.Context, shown: Shown) -> None:
+def queue(context: Context, shown: Shown) -> None:
     """Show who waits for GPUs, in the order of the line, and why.
 
     Example: genvx remote queue
@@ -18,4 +17,4 @@ def queue(context: typer.Context, shown: Shown) -> None:
 
     where = here(context)
     with where.asked_fleet() as fleet:
-        raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output)))
+        raise Exit(shown.draw(lambda: show(where, fleet, shown.output)))

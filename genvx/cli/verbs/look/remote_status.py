@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 from genvx.cli.verbs.look.remotes import MaybeName, alone
 from genvx.errors import InvalidInput
 
 
 @tabled(*PLAIN, *ONCE, "no_summary")
-def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
+def status(context: Context, shown: Shown, name: MaybeName = "") -> None:
     """Show a line for each host, or whether a remote is available.
 
     With the name of a remote it is genvx remotes status.
@@ -25,12 +24,12 @@ def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
         if where.keeps_runs:
             from genvx.cli.views import remotes
 
-            raise typer.Exit(remotes.status(where, json=shown.output.json))
+            raise Exit(remotes.status(where, json=shown.output.json))
         with where.asked_fleet() as fleet:
-            raise typer.Exit(show(where, fleet, shown.output))
+            raise Exit(show(where, fleet, shown.output))
     from genvx.cli.views import remotes
 
     where = alone(context, name)
     if shown.output.csv:
         raise InvalidInput(f"for programs: genvx remote status {name} --json")
-    raise typer.Exit(remotes.status(where, json=shown.output.json))
+    raise Exit(remotes.status(where, json=shown.output.json))

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import hostoptions, options
 from genvx.cli.ask.where import Where, here
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Argument, Context, Exit, Group, Option
 from genvx.cli.parse.remoteoption import names
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_seconds
@@ -22,37 +19,29 @@ from genvx.ssh.defaults import TIMEOUT
 if TYPE_CHECKING:
     from genvx.fleet.remotes.remote import Remote
 
-remotes = group("Hosts by name, from remotes.yml.", invoke_without_command=True)
+remotes = Group("Hosts by name, from remotes.yml.", alone=True)
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of a remote.", autocompletion=names)
-]
+Name = Annotated[str, Argument(metavar="NAME", help="Name of a remote.", autocompletion=names)]
 MaybeName = Annotated[
     str,
-    typer.Argument(
-        metavar="[NAME]", help="Name of a remote.", show_default=False, autocompletion=names
-    ),
+    Argument(metavar="[NAME]", help="Name of a remote.", show_default=False, autocompletion=names),
 ]
-Reinit = Annotated[bool, typer.Option("--reinit", help="Run the init of the remote there.")]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Ask no question.")]
+Reinit = Annotated[bool, Option("--reinit", help="Run the init of the remote there.")]
+Yes = Annotated[bool, Option("-y", "--yes", help="Ask no question.")]
 Patience = Annotated[
     str,
-    typer.Option(
-        "--timeout", metavar="TIME", help="How long it may take until it runs, and lets us in."
-    ),
+    Option("--timeout", metavar="TIME", help="How long it may take until it runs, and lets us in."),
 ]
 Terminate = Annotated[
-    bool, typer.Option("--terminate", help="End the machine and delete its disk, not only stop it.")
+    bool, Option("--terminate", help="End the machine and delete its disk, not only stop it.")
 ]
-Force = Annotated[
-    bool, typer.Option("--force", help="Also delete what others have put into the bucket.")
-]
+Force = Annotated[bool, Option("--force", help="Also delete what others have put into the bucket.")]
 _PATIENCE = "10m"
 
 
 @remotes.callback()
 def listing(
-    context: typer.Context,
+    context: Context,
     json: options.Json = False,
     csv: options.Csv = False,
     style: options.Style = None,
@@ -71,7 +60,7 @@ def listing(
         show(Output(json, csv, not no_header, style=style))
 
 
-@remotes.command("status", cls=Verb)
+@remotes.command("status")
 def remotes_status(
     name: Name,
     timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
@@ -92,15 +81,15 @@ def remotes_status(
         timeout=parse_seconds(timeout),
         accept_new_host_keys=accept_new_host_keys,
     )
-    raise typer.Exit(status(where, json=json))
+    raise Exit(status(where, json=json))
 
 
-@remotes.command("start", cls=Verb)
+@remotes.command("start")
 def remotes_start(
     name: Name,
     reinit: Reinit = False,
     yes: Yes = False,
-    timeout: Patience = _PATIENCE,
+    patience: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
@@ -112,10 +101,10 @@ def remotes_start(
     Example: genvx remotes start lab -y
     """
     where = Where(remote=True, named=name)
-    raise typer.Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
+    raise Exit(_start(where, reinit, yes=yes, patience=patience, json=json))
 
 
-@remotes.command("stop", cls=Verb)
+@remotes.command("stop")
 def remotes_stop(
     name: Name,
     yes: Yes = False,
@@ -135,11 +124,11 @@ def remotes_stop(
 
 
 def start(
-    context: typer.Context,
+    context: Context,
     name: MaybeName = "",
     reinit: Reinit = False,
     yes: Yes = False,
-    timeout: Patience = _PATIENCE,
+    patience: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
@@ -150,11 +139,11 @@ def start(
     """
     _require_name("start", name)
     where = alone(context, name)
-    raise typer.Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
+    raise Exit(_start(where, reinit, yes=yes, patience=patience, json=json))
 
 
 def stop(
-    context: typer.Context,
+    context: Context,
     name: MaybeName = "",
     yes: Yes = False,
     terminate: Terminate = False,
@@ -179,7 +168,7 @@ def _require_name(verb: str, name: str) -> None:
         )
 
 
-def alone(context: typer.Context, name: str) -> Where:
+def alone(context: Context, name: str) -> Where:
     """Return where a remote is, which is named as the argument of a verb.
 
     Raises:
@@ -191,65 +180,61 @@ def alone(context: typer.Context, name: str) -> Where:
     return replace(where, named=name)
 
 
-def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -> int:
-    from genvx.cli import allocating, renting
+def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) -> int:
     from genvx.cli.views import remotes as views
 
-    shelf = _shelf(where.named or "")
-    if shelf is not None:
+    remote = _named(where.named or "")
+    if remote.is_shelf:
         from genvx.cli import shelving
 
         if reinit:
-            raise InvalidInput(f"remote {shelf.name} keeps runs, and has no init to run")
-        return shelving.start(shelf, json=json)
-    rented = renting.rented(where.named or "")
-    if rented is not None:
+            raise InvalidInput(f"remote {remote.name} keeps runs, and has no init to run")
+        return shelving.start(remote, json=json)
+    if remote.type in ("ec2", "slurm"):
         with naming("--timeout"):
-            patience = parse_seconds(timeout)
-        return renting.start(rented, reinit=reinit, yes=yes, patience=patience, json=json)
-    allocated = allocating.allocated(where.named or "")
-    if allocated is not None:
-        with naming("--timeout"):
-            patience = parse_seconds(timeout)
-        return allocating.start(allocated, reinit=reinit, patience=patience, json=json)
+            seconds = parse_seconds(patience)
+        if remote.type == "ec2":
+            from genvx.cli import renting
+
+            return renting.start(remote, reinit=reinit, yes=yes, patience=seconds, json=json)
+        from genvx.cli import allocating
+
+        return allocating.start(remote, reinit=reinit, patience=seconds, json=json)
     if reinit:
         return views.reinit(where, json=json)
-    views.refuse(where.named or "", "started")
+    views.refuse(remote, "started")
     raise AssertionError("no such type can be started")
 
 
-def _shelf(name: str) -> Remote | None:
-    """The remote with this name, if it keeps runs."""
+def _named(name: str) -> Remote:
     from genvx.fleet.remotes.reading import remote_named
+    from genvx.shown.console import tell
 
-    remote = remote_named(name, os.environ, lambda line: None)
-    return remote if remote.is_shelf else None
+    return remote_named(name, os.environ, tell)
 
 
 def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
     from genvx.cli import allocating, renting
     from genvx.cli.views import remotes as views
 
-    shelf = _shelf(name)
-    if shelf is not None:
+    remote = _named(name)
+    confirm = renting.confirmed(remote.name, yes=yes)
+    if remote.is_shelf:
         from genvx.cli import shelving
 
         if terminate:
-            raise InvalidInput(f"remote {shelf.name} has no machine; stop deletes its bucket")
-        shelving.stop(shelf, confirm=renting.confirmed(shelf.name, yes=yes), force=force, json=json)
+            raise InvalidInput(f"remote {remote.name} has no machine; stop deletes its bucket")
+        shelving.stop(remote, confirm=confirm, force=force, json=json)
         return
     if force:
         raise InvalidInput(f"remote {name} has no bucket; --force is for remotes of type s3")
-    allocated = allocating.allocated(name)
-    if allocated is not None:
+    if remote.type == "slurm":
         if terminate:
             raise InvalidInput(
                 f"remote {name} has no machine of its own; stop gives its nodes back"
             )
-        confirm = renting.confirmed(allocated.name, yes=yes)
-        allocating.stop(allocated, confirm=confirm, json=json)
+        allocating.stop(remote, confirm=confirm, json=json)
         return
-    rented = renting.rented(name)
-    if rented is None:
-        views.refuse(name, "stopped")
-    renting.stop(rented, yes=yes, terminate=terminate, json=json)
+    if remote.type != "ec2":
+        views.refuse(remote, "stopped")
+    renting.stop(remote, yes=yes, terminate=terminate, json=json)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 
 
 @tabled(*PLAIN, "no_summary")
-def smi(context: typer.Context, shown: Shown, id: options.OwnEnvironment = None) -> None:
+def smi(context: Context, shown: Shown, id: options.OwnEnvironment = None) -> None:
     """Show an environment's GPUs and processes.
 
     Like nvidia-smi, but for one environment only. USED and UTIL count all processes on a GPU, OWN
@@ -22,4 +21,4 @@ def smi(context: typer.Context, shown: Shown, id: options.OwnEnvironment = None)
 
     where = here(context)
     with where.fleet() as fleet:
-        raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output, id)))
+        raise Exit(shown.draw(lambda: show(where, fleet, shown.output, id)))

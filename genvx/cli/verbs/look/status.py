@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 
 
 @tabled(*PLAIN, *ONCE, "no_summary")
-def status(context: typer.Context, shown: Shown) -> None:
+def status(context: Context, shown: Shown) -> None:
     """Show this environment, or this host when there is none.
 
     Example: genvx remote status
@@ -18,4 +17,4 @@ def status(context: typer.Context, shown: Shown) -> None:
 
     where = here(context)
     with where.fleet() as fleet:
-        raise typer.Exit(show(where, fleet, shown.output))
+        raise Exit(show(where, fleet, shown.output))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 
 
-def top(context: typer.Context) -> None:
+def top(context: Context) -> None:
     """Show GPUs, runs and the line in the whole terminal, live.
 
     There are pages of GPUs, processes, environments, your runs, and the line. It asks the hosts
@@ -18,4 +17,4 @@ def top(context: typer.Context) -> None:
     """
     from genvx.cli.live.loop import top as show
 
-    raise typer.Exit(show(here(context)))
+    raise Exit(show(here(context)))

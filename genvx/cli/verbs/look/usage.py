@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 from genvx.cli.show.output import Output
 from genvx.errors import InvalidInput
 from genvx.watching.since import USUAL, parse_since
@@ -15,27 +14,27 @@ from genvx.watching.usage import By
 
 Since = Annotated[
     str,
-    typer.Option("--since", metavar="TIME", help="A time ago (24h, 7d), or a day (2026-11-01)."),
+    Option("--since", metavar="TIME", help="A time ago (24h, 7d), or a day (2026-11-01)."),
 ]
 ByWhat = Annotated[
     str,
-    typer.Option(
+    Option(
         "--by", metavar="WHAT", help="user, group, host, model, project or name (of environments)."
     ),
 ]
 History = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--history",
         metavar="FILE",
         help="File that genvx monitor writes (default: in ~/.local/share/genvx/monitor).",
     ),
 ]
-Plot = Annotated[bool, typer.Option("--plot", help="Draw bars instead of a table.")]
+Plot = Annotated[bool, Option("--plot", help="Draw bars instead of a table.")]
 
 
 def usage(
-    context: typer.Context,
+    context: Context,
     since: Since = USUAL,
     by: ByWhat = By.USER.value,
     history: History = None,
@@ -58,4 +57,4 @@ def usage(
         raise InvalidInput("give either --plot or a form of the table")
     output = Output(json, csv, not no_header, not no_summary, style=style)
     begin, now = parse_since(since)
-    raise typer.Exit(show(here(context), output, Asked(By.parse(by), begin, now, history, plot)))
+    raise Exit(show(here(context), output, Asked(By.parse(by), begin, now, history, plot)))

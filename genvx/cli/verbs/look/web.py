@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 
 Listen = Annotated[
     str,
-    typer.Option(
+    Option(
         "--listen",
         metavar="ADDRESS:PORT",
         help="Where the page is served; port 0 is any free one.",
@@ -18,7 +17,7 @@ Listen = Annotated[
 ]
 Token = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--token",
         metavar="FILE",
         help="Show the page to those who have the token in FILE, which is made if it is missing; "
@@ -27,7 +26,7 @@ Token = Annotated[
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--name",
         metavar="NAME",
         help="A further name of this machine or of its proxy, as browsers know it. Repeatable.",
@@ -35,7 +34,7 @@ Names = Annotated[
 ]
 Actions = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--allow-actions",
         help="Whoever has the address that is printed can also release your environments and stop "
         "your runs.",
@@ -43,7 +42,7 @@ Actions = Annotated[
 ]
 History = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--history",
         metavar="FILE",
         help="File of a genvx monitor, for the use of the last day (default: in "
@@ -52,14 +51,12 @@ History = Annotated[
 ]
 LabelUsers = Annotated[
     bool,
-    typer.Option(
-        "--label-users", help="With --token: also show who used how much of the last day."
-    ),
+    Option("--label-users", help="With --token: also show who used how much of the last day."),
 ]
 
 
 def web(
-    context: typer.Context,
+    context: Context,
     listen: Listen = "127.0.0.1:8080",
     token: Token = None,
     name: Names = None,
@@ -77,4 +74,4 @@ def web(
     from genvx.cli import webpage
 
     wanted = webpage.Wanted(listen, token, tuple(name or ()), allow_actions, history, label_users)
-    raise typer.Exit(webpage.serve(here(context), wanted))
+    raise Exit(webpage.serve(here(context), wanted))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import runoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 
-Engine = Annotated[str, typer.Argument(metavar="ray|dask", show_default=False, help="The engine.")]
+Engine = Annotated[str, Argument(metavar="ray|dask", show_default=False, help="The engine.")]
 Command = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[-- CMD...]",
         help="Program that uses the cluster; it runs on the first host, and its end is the "
         "cluster's (default: hold it until Ctrl-C).",
@@ -23,7 +22,7 @@ Command = Annotated[
 ]
 Detached = Annotated[
     bool,
-    typer.Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
+    Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
 ]
 Python = Annotated[str | None, runoptions.python("engine and command find")]
 RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
@@ -31,7 +30,7 @@ RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
 
 @requesting("id")
 def cluster(
-    context: typer.Context,
+    context: Context,
     request: Request,
     engine: Engine,
     command: Command = None,
@@ -77,4 +76,4 @@ def cluster(
     asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code)
     for note in where.remote_notes():
         where.note(note)
-    raise typer.Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))
+    raise Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

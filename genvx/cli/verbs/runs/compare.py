@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import Runs, shown_host
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Option
 from genvx.cli.show.output import Output
 from genvx.cli.verbs.runs.several import places
 from genvx.errors import InvalidInput
 
 Values = Annotated[
-    bool, typer.Option("--values", help="Also values of variables, unless they look like secrets.")
+    bool, Option("--values", help="Also values of variables, unless they look like secrets.")
 ]
 
 
 def compare(
-    context: typer.Context,
+    context: Context,
     run: Runs,
     values: Values = False,
     json: options.Json = False,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, located_parts
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Option
 
 Lines = Annotated[
-    int, typer.Option("--lines", metavar="LINES", min=0, max=1000, help="Of the end of its log.")
+    int, Option("--lines", metavar="LINES", min=0, max=1000, help="Of the end of its log.")
 ]
 Diff = Annotated[
-    bool, typer.Option("--diff", help="How its project differed from its commit, and nothing else.")
+    bool, Option("--diff", help="How its project differed from its commit, and nothing else.")
 ]
 
 
 def info(
-    context: typer.Context,
+    context: Context,
     run: OneRun = "",
     lines: Lines = 10,
     diff: Diff = False,

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.allremotes import AllRemotes, everywhere
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 from genvx.cli.show.output import Output
 from genvx.core.runs.runselect import NEWEST, Filter
 
-All = Annotated[bool, typer.Option("-a", "--all", help=f"More than the newest {NEWEST}.")]
+All = Annotated[bool, Option("-a", "--all", help=f"More than the newest {NEWEST}.")]
 States = Annotated[
     list[str] | None,
-    typer.Option("-s", "--state", metavar="STATE", help="Only in this state, or one of these."),
+    Option("-s", "--state", metavar="STATE", help="Only in this state, or one of these."),
 ]
 Tags = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only with this tag, or all these.")
+    list[str] | None, Option("--tag", metavar="TAG", help="Only with this tag, or all these.")
 ]
 OfName = Annotated[
-    str | None, typer.Option("-n", "--name", metavar="NAME", help="Only of this name or label.")
+    str | None, Option("-n", "--name", metavar="NAME", help="Only of this name or label.")
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="TIME", help="Only those submitted within this time (7d)."),
+    Option("--since", metavar="TIME", help="Only those submitted within this time (7d)."),
 ]
 Refresh = Annotated[
-    bool, typer.Option("--refresh", help="First pull again the copies of runs that were alive.")
+    bool, Option("--refresh", help="First pull again the copies of runs that were alive.")
 ]
-Deleted = Annotated[bool, typer.Option("--deleted", help="Those in the trash instead.")]
+Deleted = Annotated[bool, Option("--deleted", help="Those in the trash instead.")]
 
 
 def listing(
-    context: typer.Context,
+    context: Context,
     everything: All = False,
     state: States = None,
     tag: Tags = None,
@@ -74,8 +73,8 @@ def listing(
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
     with where.runs_fleet(asked=True) as fleet:
         if redraw:
-            raise typer.Exit(watch(interval, lambda: view.show(where, fleet, output, asked)))
-        raise typer.Exit(view.show(where, fleet, output, asked) or code)
+            raise Exit(watch(interval, lambda: view.show(where, fleet, output, asked)))
+        raise Exit(view.show(where, fleet, output, asked) or code)
 
 
 def _since_epoch_ns(text: str | None) -> int | None:

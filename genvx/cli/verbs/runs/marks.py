@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun
+from genvx.cli.parse.declaring import Argument, Context
 from genvx.cli.verbs.runs.several import ask_each
 from genvx.core.text import require_name
 from genvx.errors import InvalidInput
 
-Label = Annotated[str, typer.Argument(metavar="LABEL", help="Another name; '' removes it.")]
-Tags = Annotated[
-    list[str], typer.Argument(metavar="TAG...", help="A tag; -TAG removes one, after --.")
-]
+Label = Annotated[str, Argument(metavar="LABEL", help="Another name; '' removes it.")]
+Tags = Annotated[list[str], Argument(metavar="TAG...", help="A tag; -TAG removes one, after --.")]
 
 
-def label(context: typer.Context, run: OneRun, text: Label, json: options.Json = False) -> None:
+def label(context: Context, run: OneRun, text: Label, json: options.Json = False) -> None:
     """Give a run another name, by which it is found.
 
     Example: genvx runs label 1 best
@@ -29,7 +26,7 @@ def label(context: typer.Context, run: OneRun, text: Label, json: options.Json =
     ask_each(context, [run], lambda found: MarkRun(found.asked_as, text), "labelled", json=json)
 
 
-def tag(context: typer.Context, run: OneRun, tags: Tags, json: options.Json = False) -> None:
+def tag(context: Context, run: OneRun, tags: Tags, json: options.Json = False) -> None:
     """Add tags to a run, or remove some.
 
     Example: genvx runs tag 1 baseline

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, located
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context
 from genvx.errors import InvalidInput
 
 
 def move(
-    context: typer.Context,
+    context: Context,
     run: OneRun = "",
     only_host: OnlyHost = None,
     exclude_host: ExcludeHost = None,

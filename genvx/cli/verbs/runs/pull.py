@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import EMPTY_RUN, WHICH, located_among
 from genvx.cli.ask.where import Where, here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.core.text import is_identifier
 from genvx.errors import GenvxError, InvalidInput, kind_of
 from genvx.shown.console import INTERRUPTED, say
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 Wanted = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[RUN...] [DEST]",
         help=f"{WHICH} DEST: directory for its log and files (default: among the runs of this "
         "machine). A second word that is an id or a number is a RUN.",
@@ -29,27 +28,27 @@ Wanted = Annotated[
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="GLOB", help="Only files whose name, or path, fits this."),
+    Option("--only", metavar="GLOB", help="Only files whose name, or path, fits this."),
 ]
 Everything = Annotated[
-    bool, typer.Option("--all", help="Also the files of its project that it has not changed.")
+    bool, Option("--all", help="Also the files of its project that it has not changed.")
 ]
 Bare = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="DIR", help="Copy just its files, into this directory."),
+    Option("-o", "--output", metavar="DIR", help="Copy just its files, into this directory."),
 ]
 Delete = Annotated[
     bool,
-    typer.Option("--delete", help="Delete what the run has not any more; in a DEST, it asks."),
+    Option("--delete", help="Delete what the run has not any more; in a DEST, it asks."),
 ]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without a question.")]
+Yes = Annotated[bool, Option("-y", "--yes", help="Delete without a question.")]
 DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", help="Only say what would be copied and deleted.")
+    bool, Option("-n", "--dry-run", help="Only say what would be copied and deleted.")
 ]
 
 
 def pull(
-    context: typer.Context,
+    context: Context,
     words: Wanted = None,
     only: Only = None,
     everything: Everything = False,
@@ -94,7 +93,7 @@ def pull(
         if len(wanted) > 1:
             raise InvalidInput("one copy is pulled again at a time, without genvx remote")
         where, wanted[0], asked = _origin(where, wanted[0], asked)
-    raise typer.Exit(pull_runs(where, wanted, asked, json=json))
+    raise Exit(pull_runs(where, wanted, asked, json=json))
 
 
 def _split(words: list[str]) -> tuple[list[str], str | None]:

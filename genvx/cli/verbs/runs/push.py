@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.where import Where, here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.core.text import printable
 from genvx.errors import GenvxError, InvalidInput, UnknownHost, kind_of
 from genvx.fleet.hosts.selection import Selection
@@ -19,28 +18,28 @@ if TYPE_CHECKING:
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[DIR] HOST:DEST | RUN...",
         help="Directory here (default: this one), and where it goes; DEST is counted from your "
         "home there. For a remote that keeps runs: runs of this machine.",
         show_default=False,
     ),
 ]
-Everything = Annotated[bool, typer.Option("--all", help="Also what git ignores; never .git.")]
+Everything = Annotated[bool, Option("--all", help="Also what git ignores; never .git.")]
 FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Send what is behind links that lead out of DIR.")
+    bool, Option("--follow-links", help="Send what is behind links that lead out of DIR.")
 ]
 Delete = Annotated[
-    bool, typer.Option("--delete", help="Delete what is in DEST and not in DIR, after a question.")
+    bool, Option("--delete", help="Delete what is in DEST and not in DIR, after a question.")
 ]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without a question.")]
+Yes = Annotated[bool, Option("-y", "--yes", help="Delete without a question.")]
 DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", help="Only list what would be sent and deleted.")
+    bool, Option("-n", "--dry-run", help="Only list what would be sent and deleted.")
 ]
 
 
 def push(
-    context: typer.Context,
+    context: Context,
     words: Words = None,
     everything: Everything = False,
     follow_links: FollowLinks = False,
@@ -67,7 +66,7 @@ def push(
         if shelf is not None:
             if everything or follow_links or delete:
                 raise InvalidInput(f"{shelf.name} keeps runs; of the options only -n is for these")
-            raise typer.Exit(_push_runs(shelf, words or [], only_say=dry_run, json=json))
+            raise Exit(_push_runs(shelf, words or [], only_say=dry_run, json=json))
     if not words:
         raise InvalidInput("say where it goes, as in genvx push DIR HOST:DEST")
     if len(words) > 2:
@@ -84,7 +83,7 @@ def push(
                 f"say on which host, as in genvx push DIR HOST:{printable(dest, 100)}"
             )
         where = _reaching(host)
-    raise typer.Exit(_push(where, host, dest, asked, json=json))
+    raise Exit(_push(where, host, dest, asked, json=json))
 
 
 def _push_runs(remote: Remote, wanted: list[str], *, only_say: bool, json: bool) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, located_among
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag, Wait
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 from genvx.cli.show.refusal import advise
 from genvx.errors import InvalidInput, NoCapacity
 from genvx.shown.console import say
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def restart(
-    context: typer.Context,
+    context: Context,
     run: OneRun = "",
     only_host: OnlyHost = None,
     exclude_host: ExcludeHost = None,
@@ -56,7 +55,7 @@ def restart(
         try:
             if found.spec.part is not None:
                 again = _gang(where, parts, spec, selection, patience)
-                raise typer.Exit(announce(where, again, verb=verb))
+                raise Exit(announce(where, again, verb=verb))
             if selection:
                 with where.fleet(selection) as chosen:
                     hosts: Any = chosen
@@ -72,7 +71,7 @@ def restart(
             if patience is None:
                 advise(error)
             raise
-    raise typer.Exit(announce(where, ((host, started),), verb=verb))
+    raise Exit(announce(where, ((host, started),), verb=verb))
 
 
 def _gang(

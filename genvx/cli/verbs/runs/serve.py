@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import typer
-
 from genvx.cli.ask import options, runoptions, serveoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit
 from genvx.core.runs.service import MARK, TAG, Service
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 
 @requesting("id")
 def serve(
-    context: typer.Context,
+    context: Context,
     request: Request,
     command: options.Command = None,
     port: serveoptions.Port = None,
@@ -75,4 +73,4 @@ def serve(
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service, container=inside)
-    raise typer.Exit(start(where, request, command, asked, local_port, leave=detached))
+    raise Exit(start(where, request, command, asked, local_port, leave=detached))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
 from genvx.cli.ask.runs import located_parts
 from genvx.cli.ask.where import Where, here
+from genvx.cli.parse.declaring import Context, Exit
 from genvx.errors import GenvxError, kind_of
 from genvx.shown.console import say
 
@@ -85,7 +84,7 @@ def places(
 
 
 def ask_each(
-    context: typer.Context,
+    context: Context,
     wanted: list[str],
     question: Callable[[RunInfo], Operation[RunInfo]],
     did: str,
@@ -101,5 +100,5 @@ def ask_each(
             run: RunInfo | None = several.attempt(host, found, host.answer, question(found))
             if run is not None:
                 several.done(host, run, did, f"{did.capitalize()} run {run.label_or_id}")
-    several.finish(f"runs {context.info_name}")
-    raise typer.Exit(several.code)
+    several.finish(f"runs {context.name}")
+    raise Exit(several.code)

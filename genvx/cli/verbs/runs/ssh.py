@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from genvx.cli.ask.requested import patience_of
 from genvx.cli.ask.runs import Node, OneRun, WaitForStart, located_parts, part_of
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, UnknownRun
@@ -19,21 +18,19 @@ if TYPE_CHECKING:
 
 Command = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[-- CMD...]", help="Command to run (default: a shell).", show_default=False
-    ),
+    Argument(metavar="[-- CMD...]", help="Command to run (default: a shell).", show_default=False),
 ]
 Line = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--print", help="Remote: print an ssh command that does the same without genvx, and end."
     ),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Do not say what is entered.")]
+Quiet = Annotated[bool, Option("-q", "--quiet", help="Do not say what is entered.")]
 
 
 def ssh(
-    context: typer.Context,
+    context: Context,
     run: OneRun = "",
     command: Command = None,
     wait: WaitForStart = None,
@@ -66,7 +63,7 @@ def ssh(
             code = enter_run(where, fleet, run, command, node=node, patience=patience)
         except UnknownRun as error:
             raise UnknownRun(f"{error}{_if_host(where, fleet, run)}") from None
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
 def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: list[str]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import WHICH, Unasked, not_empty
 from genvx.cli.ask.where import Where, here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.cli.verbs.runs.several import Several, places
 from genvx.errors import InvalidInput
 
@@ -19,25 +18,23 @@ if TYPE_CHECKING:
 
 Which = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[RUN...]", help=WHICH, show_default=False, callback=not_empty),
+    Argument(metavar="[RUN...]", help=WHICH, show_default=False, check=not_empty),
 ]
-All = Annotated[bool, typer.Option("--all", help="All runs of yours that are alive.")]
+All = Annotated[bool, Option("--all", help="All runs of yours that are alive.")]
 Tags = Annotated[
     list[str] | None,
-    typer.Option(
-        "--tag", metavar="TAG", help="All that are alive and have this tag, or all these."
-    ),
+    Option("--tag", metavar="TAG", help="All that are alive and have this tag, or all these."),
 ]
 Grace = Annotated[
     str | None,
-    typer.Option("--grace", metavar="TIME", help="Between SIGTERM and SIGKILL; 10s by default."),
+    Option("--grace", metavar="TIME", help="Between SIGTERM and SIGKILL; 10s by default."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="SIGKILL at once.")]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")]
+Force = Annotated[bool, Option("--force", help="SIGKILL at once.")]
+NoWait = Annotated[bool, Option("--no-wait", help="Do not wait for the end.")]
 
 
 def stop(
-    context: typer.Context,
+    context: Context,
     run: Which = None,
     everything: All = False,
     tag: Tags = None,
@@ -91,7 +88,7 @@ def stop(
                 if after is not None:
                     several.done(host, after, "stopped", f"Stopped run {before.label_or_id}")
     several.finish("runs stop", failed)
-    raise typer.Exit(several.code or code)
+    raise Exit(several.code or code)
 
 
 def _alive(where: Where, fleet: Fleet, tags: tuple[str, ...]) -> Outcomes[tuple[RunInfo, ...]]:

@@ -6,12 +6,11 @@ import os
 import time
 from typing import Any
 
-import typer
-
 from genvx.cli.ask import options, runoptions, sweepoptions
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import Where, here
+from genvx.cli.parse.declaring import Context, Exit
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
 from genvx.core.text import printable
@@ -26,7 +25,7 @@ _WORDS = ("list", "show", "stop", "resume", "export", "tensorboard")
 
 @requesting("wait", "id")
 def sweep(
-    context: typer.Context,
+    context: Context,
     request: Request,
     command: options.Command = None,
     parameter: sweepoptions.Parameter = None,
@@ -78,7 +77,7 @@ def sweep(
     """
     if command and not (parameter or config or space):
         if command[0] in _WORDS:
-            raise typer.Exit(_other(context, command))
+            raise Exit(_other(context, command))
         _require_no_typo(command)
     from genvx.cli import sweeping
     from genvx.cli.ask.container import container_of
@@ -145,10 +144,10 @@ def sweep(
         from genvx.sweeps.away import Away
 
         its_wheels = on_wheels and os.path.abspath(on_wheels)
-        raise typer.Exit(sweepaway.start(where, made, sent, Away(on, on_python, its_wheels)))
+        raise Exit(sweepaway.start(where, made, sent, Away(on, on_python, its_wheels)))
     if detached:
-        raise typer.Exit(sweeping.start_detached(where, made))
-    raise typer.Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
+        raise Exit(sweeping.start_detached(where, made))
+    raise Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
 
 
 def _asked(
@@ -340,11 +339,12 @@ def _require_no_typo(command: list[str]) -> None:
         raise InvalidInput(f"{shown}: no parameters (-P); did you mean genvx sweep {near[0]}?")
 
 
-def _other(context: typer.Context, words: list[str]) -> int:
+def _other(context: Context, words: list[str]) -> int:
     """Do what `genvx sweeps` does with these words."""
+    from genvx.cli.parse.building import built
     from genvx.cli.verbs.runs.sweeps import sweeps
 
-    group = typer.main.get_group(sweeps)
-    with group.make_context("sweep", list(words), parent=context.parent, obj=context.obj) as made:
+    group = built(sweeps)
+    with group.make_context("genvx sweeps", list(words), obj=context.obj) as made:
         group.invoke(made)
     return 0

@@ -6,12 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import options, sweepoptions
 from genvx.cli.ask.where import here
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Argument, Context, Exit, Group, Option
 from genvx.cli.show.output import Output
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
@@ -19,24 +16,24 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from genvx.sweeps.store import SweepDirectory
 
-sweeps = group("Sweeps: list, show, stop, resume and export them.")
+sweeps = Group("Sweeps: list, show, stop, resume and export them.")
 
 WhichSweep = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="[SWEEP]",
         help="Its id, the beginning of one, its name, or a number: 1 is the latest.",
         show_default=False,
     ),
 ]
-Plot = Annotated[bool, typer.Option("--plot", help="Draw values and importance with characters.")]
+Plot = Annotated[bool, Option("--plot", help="Draw values and importance with characters.")]
 Html = Annotated[
     str | None,
-    typer.Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
+    Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
 ]
 Port = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--port",
         metavar="N",
         min=1,
@@ -46,7 +43,7 @@ Port = Annotated[
 ]
 Optuna = Annotated[
     str | None,
-    typer.Option("--optuna", metavar="FILE", help="Write a journal file of Optuna instead."),
+    Option("--optuna", metavar="FILE", help="Write a journal file of Optuna instead."),
 ]
 
 
@@ -56,7 +53,7 @@ def _found(wanted: str) -> SweepDirectory:
     return store.find(store.sweeps_root(os.environ), wanted)
 
 
-def _looked_at(context: typer.Context, wanted: str) -> tuple[SweepDirectory, str | None]:
+def _looked_at(context: Context, wanted: str) -> tuple[SweepDirectory, str | None]:
     """Return a sweep, and how it is if a host runs it, which is asked."""
     from genvx.sweeps.away import away_of
 
@@ -68,7 +65,7 @@ def _looked_at(context: typer.Context, wanted: str) -> tuple[SweepDirectory, str
     return directory, sweepaway.refresh(here(context), directory)
 
 
-@sweeps.command("list", cls=Verb)
+@sweeps.command("list")
 def list_(
     json: options.Json = False,
     csv: options.Csv = False,
@@ -85,9 +82,9 @@ def list_(
     listing(Output(json, csv, not no_header, timestamp=timestamp, style=style))
 
 
-@sweeps.command(cls=Verb)
+@sweeps.command()
 def show(
-    context: typer.Context,
+    context: Context,
     sweep: WhichSweep = "",
     plot: Plot = False,
     html: Html = None,
@@ -120,8 +117,8 @@ def show(
         print(drawn(directory, columns), end="")
 
 
-@sweeps.command(cls=Verb)
-def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
+@sweeps.command()
+def stop(context: Context, sweep: WhichSweep = "") -> None:
     """End all trials of a sweep, and the sweep.
 
     Example: genvx sweeps stop 1
@@ -134,19 +131,19 @@ def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
     if away is not None:
         from genvx.cli import sweepaway
 
-        raise typer.Exit(sweepaway.stop(here(context), directory, away))
+        raise Exit(sweepaway.stop(here(context), directory, away))
     if directory.why_ended():
         print(f"Sweep {directory.id} has ended already")
         return
     if directory.ask_to_stop():
         print(f"Stopping sweep {directory.id}")
         return
-    raise typer.Exit(sweeping.run_sweep(here(context), directory, [], stops=True))
+    raise Exit(sweeping.run_sweep(here(context), directory, [], stops=True))
 
 
-@sweeps.command(cls=Verb)
+@sweeps.command()
 def resume(
-    context: typer.Context,
+    context: Context,
     sweep: WhichSweep = "",
     optuna_storage: sweepoptions.OptunaStorage = None,
     on_python: sweepoptions.OnPython = None,
@@ -172,18 +169,18 @@ def resume(
             raise InvalidInput("--optuna-storage is for sweeps that this machine runs")
         if on_python is not None or on_wheels is not None:
             away = replace(away, python=on_python, wheels=on_wheels and os.path.abspath(on_wheels))
-        raise typer.Exit(sweepaway.resume(here(context), directory, away))
+        raise Exit(sweepaway.resume(here(context), directory, away))
     if on_python is not None or on_wheels is not None:
         raise InvalidInput(f"--on-python and --on-wheels: this machine runs sweep {directory.id}")
     if directory.why_ended() in ("trials", "space"):
         raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
     trees = sweeping.trees_of(directory.spec())
     code = sweeping.run_sweep(here(context), directory, trees, json=json, storage=optuna_storage)
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
-@sweeps.command(cls=Verb)
-def tensorboard(context: typer.Context, sweep: WhichSweep = "", port: Port = None) -> None:
+@sweeps.command()
+def tensorboard(context: Context, sweep: WhichSweep = "", port: Port = None) -> None:
     """Show the event files of all trials in one TensorBoard here, until Ctrl-C.
 
     They are copied here, those of trials that run again and again. A trial writes them in its
@@ -197,15 +194,15 @@ def tensorboard(context: typer.Context, sweep: WhichSweep = "", port: Port = Non
     directory, _ = _looked_at(context, sweep)
     where = here(context)
     if away_of(directory) is None:
-        raise typer.Exit(board(where, directory, port))
+        raise Exit(board(where, directory, port))
     from genvx.cli import sweepaway
 
-    raise typer.Exit(board(where, directory, port, lambda: sweepaway.refresh(where, directory)))
+    raise Exit(board(where, directory, port, lambda: sweepaway.refresh(where, directory)))
 
 
-@sweeps.command(cls=Verb)
+@sweeps.command()
 def export(
-    context: typer.Context,
+    context: Context,
     sweep: WhichSweep = "",
     optuna: Optuna = None,
     json: options.Json = False,

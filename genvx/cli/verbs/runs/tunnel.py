@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.requested import patience_of
 from genvx.cli.ask.runs import Node, OneRun, WaitForStart
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.errors import InvalidInput
 
 Ports = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[PORT[:REMOTEPORT]...]",
         help="Port here, and the port of the host if it has another number (default: the port on "
         "which the run serves).",
@@ -22,27 +21,25 @@ Ports = Annotated[
 ]
 Back = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "-R",
         "--reverse",
         metavar="PORT[:LOCALPORT]",
         help="Have the host listen on PORT of its loopback, and connect that to a port here.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse a port that is taken here.")]
+Strict = Annotated[bool, Option("--strict", help="Refuse a port that is taken here.")]
 Bind = Annotated[
     str | None,
-    typer.Option("--bind", metavar="ADDRESS", help="Listen there, not on loopback only."),
+    Option("--bind", metavar="ADDRESS", help="Listen there, not on loopback only."),
 ]
 Board = Annotated[
     bool,
-    typer.Option(
-        "--tensorboard", help="Start TensorBoard inside of the run, and print its address."
-    ),
+    Option("--tensorboard", help="Start TensorBoard inside of the run, and print its address."),
 ]
 Logs = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--logdir",
         metavar="DIR",
         help="Directory that TensorBoard reads, below that of the run (default: all of it).",
@@ -51,7 +48,7 @@ Logs = Annotated[
 
 
 def tunnel(
-    context: typer.Context,
+    context: Context,
     run: OneRun = "",
     ports: Ports = None,
     reverse: Back = None,
@@ -95,4 +92,4 @@ def tunnel(
         raise InvalidInput(NO_PORT)
     logs = (logdir or ".") if tensorboard else None
     wanted = Wanted(tuple(forwards), strict, bind, node, patience, logs)
-    raise typer.Exit(connect(where, run, wanted))
+    raise Exit(connect(where, run, wanted))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 from genvx.core.runs.runselect import MOST_LINES
 from genvx.errors import InvalidInput
 
 Lines = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "-n",
         "--lines",
         metavar="LINES",
@@ -22,20 +21,20 @@ Lines = Annotated[
         help="Show only this many of the last lines first (default: all).",
     ),
 ]
-NoFollow = Annotated[bool, typer.Option("--no-follow", help="Show what there is so far, and end.")]
+NoFollow = Annotated[bool, Option("--no-follow", help="Show what there is so far, and end.")]
 Stay = Annotated[
-    bool, typer.Option("--stay", help="Remote: leave a waiting run on its host in any case.")
+    bool, Option("--stay", help="Remote: leave a waiting run on its host in any case.")
 ]
 Interactive = Annotated[
     bool,
-    typer.Option(
+    Option(
         "-i", "--interactive", help="Work in the terminal of a run that was started with --tty."
     ),
 ]
 
 
 def watch(
-    context: typer.Context,
+    context: Context,
     run: OneRun = "",
     lines: Lines = None,
     no_follow: NoFollow = False,
@@ -60,13 +59,13 @@ def watch(
     if interactive:
         if lines is not None or no_follow:
             raise InvalidInput("-n and --no-follow are for watch without -i")
-        raise typer.Exit(_view(context, run, node, stays=stay))
+        raise Exit(_view(context, run, node, stays=stay))
     if node is not None:
         raise InvalidInput("--node goes with -i; without -i all hosts of the run are shown")
     _show(context, run, lines, to_its_end=not no_follow, stays=stay)
 
 
-def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
+def logs(context: Context, run: OneRun = "", lines: Lines = None) -> None:
     """Show the output of a run so far; exit with its code if it has ended.
 
     Example: genvx logs -n 20 1
@@ -74,7 +73,7 @@ def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
     _show(context, run, lines, to_its_end=False)
 
 
-def _view(context: typer.Context, wanted: str, node: int | None, *, stays: bool) -> int:
+def _view(context: Context, wanted: str, node: int | None, *, stays: bool) -> int:
     from genvx.cli.viewing import require_our_terminal, view
 
     where = here(context)
@@ -85,7 +84,7 @@ def _view(context: typer.Context, wanted: str, node: int | None, *, stays: bool)
 
 
 def _show(
-    context: typer.Context,
+    context: Context,
     wanted: str,
     lines: int | None,
     *,
@@ -102,4 +101,4 @@ def _show(
         else:
             host, run = parts[0]
             code = follow(where, fleet, host, run, lines=lines, to_its_end=to_its_end, stays=stays)
-    raise typer.Exit(code)
+    raise Exit(code)

@@ -6,11 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask.where import here
-from genvx.cli.parse.commands import Group, Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Context, Exit, Group, Option
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 
@@ -21,57 +18,35 @@ _SHOWN = 3
 
 ToGroup = Annotated[
     str | None,
-    typer.Option("--group", metavar="GROUP", help="Group to admit (default: everybody)."),
+    Option("--group", metavar="GROUP", help="Group to admit (default: everybody)."),
 ]
-Force = Annotated[
-    bool, typer.Option("--force", help="Proceed while GPUs are held; they stay held.")
-]
+Force = Annotated[bool, Option("--force", help="Proceed while GPUs are held; they stay held.")]
 
 Everything = Annotated[
-    bool, typer.Option("--all", help="Also what was used in the last 30 days, if nothing uses it.")
+    bool, Option("--all", help="Also what was used in the last 30 days, if nothing uses it.")
 ]
-DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would go.")]
+DryRun = Annotated[bool, Option("-n", "--dry-run", help="Only say what would go.")]
 WithMonitor = Annotated[
-    bool, typer.Option("--monitor", help="Also write a systemd unit for genvx monitor.")
+    bool, Option("--monitor", help="Also write a systemd unit for genvx monitor.")
 ]
 WithEnforcer = Annotated[
-    bool, typer.Option("--enforce", help="Also write a systemd unit for genvx enforce.")
+    bool, Option("--enforce", help="Also write a systemd unit for genvx enforce.")
 ]
 # Not shown in the help: it is only answered.
-Fence = Annotated[bool, typer.Option("--fence", hidden=True)]
+Fence = Annotated[bool, Option("--fence", hidden=True)]
 _NO_FENCE = (
     "environments cannot be fenced off: only root's systemd filters devices, and what it closes "
     "for a user is hidden from their genvx, too, which must see all GPUs to choose one "
     "(docs/how-to/keep-people-honest.md); genvx enforce ends what uses GPUs without a lease"
 )
-OnlyPrint = Annotated[
-    bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")
-]
+OnlyPrint = Annotated[bool, Option("-n", "--dry-run", help="Only print what would be written.")]
 
 
-def admin(kind: type[Group], verb: type[Verb]) -> typer.Typer:
-    """The group of verbs, of these classes. To provision a machine is for root there."""
-    made = group("Set up a machine, and free what is not used.", kind)
-    for each in (provision, clean) if verb is Verb else (clean,):
-        made.command(cls=verb)(each)
-    return made
+admin = Group("Set up a machine, and free what is not used.")
 
 
-def clean(context: typer.Context, everything: Everything = False, dry_run: DryRun = False) -> None:
-    """Delete code and Python environments of yours on the hosts that no run has used for 30 days.
-
-    A run has a copy of its code, which stays. What is deleted is sent, or made, again when a run
-    needs it.
-
-    Example: genvx admin clean --dry-run
-    """
-    from genvx.cli.views.clean import show
-
-    where = here(context)
-    with where.fleet() as fleet:
-        raise typer.Exit(show(where, fleet, everything=everything, only_say=dry_run))
-
-
+# For root there.
+@admin.command(remotely=False)
 def provision(
     to: ToGroup = None,
     force: Force = False,
@@ -96,6 +71,22 @@ def provision(
         plan(places, to, monitor=monitor, enforce=enforce)
         return
     provision_in(places, to, force=force, monitor=monitor, enforce=enforce)
+
+
+@admin.command()
+def clean(context: Context, everything: Everything = False, dry_run: DryRun = False) -> None:
+    """Delete code and Python environments of yours on the hosts that no run has used for 30 days.
+
+    A run has a copy of its code, which stays. What is deleted is sent, or made, again when a run
+    needs it.
+
+    Example: genvx admin clean --dry-run
+    """
+    from genvx.cli.views.clean import show
+
+    where = here(context)
+    with where.fleet() as fleet:
+        raise Exit(show(where, fleet, everything=everything, only_say=dry_run))
 
 
 def plan(places: Places, to: str | None, *, monitor: bool = False, enforce: bool = False) -> None:

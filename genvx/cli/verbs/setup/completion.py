@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from genvx.cli.parse.declaring import Argument
 from genvx.errors import InvalidInput
 
 _SHELLS = ("bash", "zsh", "fish")
 
-Shell = Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish")]
+Shell = Annotated[str, Argument(metavar="SHELL", help="bash, zsh or fish")]
 
 
 def completion(shell: Shell) -> None:

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.tomlvalues import as_typed, typed
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Argument, Context, Group
 from genvx.cli.schema.document import print_document
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.project import changing, keys, reading
 
-config = group(
+config = Group(
     "Defaults of genvx activate in this directory.",
-    invoke_without_command=True,
+    alone=True,
 )
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Option of genvx activate, without --.")]
-Values = Annotated[list[str], typer.Argument(metavar="VALUE", help="Value, as for the option.")]
+Key = Annotated[str, Argument(metavar="KEY", help="Option of genvx activate, without --.")]
+Values = Annotated[list[str], Argument(metavar="VALUE", help="Value, as for the option.")]
 
 
 @config.callback()
-def _config(context: typer.Context, json: options.Json = False) -> None:
+def _config(context: Context, json: options.Json = False) -> None:
     """Defaults of genvx activate in this directory.
 
     They are in the nearest .genvx.toml, here or above.
@@ -36,7 +33,7 @@ def _config(context: typer.Context, json: options.Json = False) -> None:
         show(json)
 
 
-@config.command(cls=Verb)
+@config.command()
 def show(json: options.Json = False) -> None:
     """Show the file that applies here, and its values.
 
@@ -57,7 +54,7 @@ def show(json: options.Json = False) -> None:
         print(f"  {key} = {as_typed(value)}")
 
 
-@config.command("path", cls=Verb)
+@config.command("path")
 def path_() -> None:
     """Print the path of the file that applies here.
 
@@ -69,7 +66,7 @@ def path_() -> None:
     print(printable(str(path)))
 
 
-@config.command("set", cls=Verb)
+@config.command("set")
 def set_(key: Key, values: Values) -> None:
     """Set a key, in the nearest .genvx.toml or in a new one here.
 
@@ -79,7 +76,7 @@ def set_(key: Key, values: Values) -> None:
     print(f"{key} = {as_typed(typed(key, values))} in {printable(str(path))}")
 
 
-@config.command(cls=Verb)
+@config.command()
 def unset(key: Key) -> None:
     """Remove a key from the nearest .genvx.toml.
 

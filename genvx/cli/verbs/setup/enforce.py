@@ -7,9 +7,8 @@ import select
 import signal
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Context, Exit, Option
 from genvx.errors import InvalidInput
 from genvx.shown.console import INTERRUPTED, say
 
@@ -19,29 +18,27 @@ if TYPE_CHECKING:
     from genvx.core.notifying.notifier import Notifier
 
 Every = Annotated[
-    str, typer.Option("--every", metavar="TIME", help="From one round to the next, 1s to 1h.")
+    str, Option("--every", metavar="TIME", help="From one round to the next, 1s to 1h.")
 ]
-Once = Annotated[bool, typer.Option("--once", help="One round, and end; for cron.")]
-DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", help="Only say who would be hit, and why.")
-]
+Once = Annotated[bool, Option("--once", help="One round, and end; for cron.")]
+DryRun = Annotated[bool, Option("-n", "--dry-run", help="Only say who would be hit, and why.")]
 
 Notify = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
         help="Who else is told of environments that idle (repeatable).",
     ),
 ]
 
-Json = Annotated[bool, typer.Option("--json", help="One round, printed as JSON for programs.")]
+Json = Annotated[bool, Option("--json", help="One round, printed as JSON for programs.")]
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def enforce(
-    context: typer.Context,
+    context: Context,
     every: Every = "30s",
     once: Once = False,
     dry_run: DryRun = False,
@@ -70,9 +67,9 @@ def enforce(
     where = here(context)
     told = notifying.here(notify, _note)
     if json or (where.remote and (once or dry_run)):
-        raise typer.Exit(enforcing.once(where, dry_run=dry_run, json=json, told=told))
+        raise Exit(enforcing.once(where, dry_run=dry_run, json=json, told=told))
     if where.remote:
-        raise typer.Exit(enforcing.on_and_on(where, seconds, told))
+        raise Exit(enforcing.on_and_on(where, seconds, told))
     _here(seconds, told, once=once, dry_run=dry_run)
 
 
@@ -103,7 +100,7 @@ def _here(seconds: float, told: tuple[Notifier, ...], *, once: bool, dry_run: bo
                     break
         finally:
             enforcer.close()
-    raise typer.Exit(INTERRUPTED if signals.number == signal.SIGINT else 0)
+    raise Exit(INTERRUPTED if signals.number == signal.SIGINT else 0)
 
 
 def _note(line: str) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from genvx.cli.app import invoke
+from genvx.cli.parse.declaring import Argument, Exit
+from genvx.cli.parse.helping import help_of
 
 Verbs = Annotated[
-    list[str] | None, typer.Argument(metavar="[VERB...]", help="Verb (default: all verbs).")
+    list[str] | None, Argument(metavar="[VERB...]", help="Verb (default: all verbs).")
 ]
 
 
@@ -18,4 +17,11 @@ def help_(verb: Verbs = None) -> None:
 
     Example: genvx help remote run
     """
-    raise typer.Exit(invoke([*(verb or []), "--help"]))
+    found = help_of(verb or [])
+    if found is not None:
+        print(found, end="")
+        return
+    # For typer to say what is wrong.
+    from genvx.cli.app import invoke
+
+    raise Exit(invoke([*(verb or []), "--help"]))

@@ -5,37 +5,32 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
 from genvx.cli.ask.requested import visible_as_of
 from genvx.cli.ask.wants import Device, MinMemory, Time, Visible, Wait
-from genvx.cli.entries import kernels
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
-from genvx.cli.parse.scan import FOR_EVER
+from genvx.cli.parse.declaring import FOR_EVER, Group, Option
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
 from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable
 
-jupyter = group("Jupyter kernels that hold GPUs while they run.")
+jupyter = Group("Jupyter kernels that hold GPUs while they run.")
 
 Kernel = Annotated[
-    str, typer.Option("-n", "--name", metavar="NAME", help="Name of the kernel for Jupyter.")
+    str, Option("-n", "--name", metavar="NAME", help="Name of the kernel for Jupyter.")
 ]
 DisplayName = Annotated[
-    str | None, typer.Option("--display-name", metavar="WORDS", help="Name that notebooks show.")
+    str | None, Option("--display-name", metavar="WORDS", help="Name that notebooks show.")
 ]
 Python = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--python", metavar="PATH", help="Python with ipykernel for the kernel (default: genvx's)."
     ),
 ]
 
 
-@jupyter.command(cls=Verb)
+@jupyter.command()
 def install(
     gpus: options.Gpus = None,
     gpu_memory: options.GpuMemory = None,
@@ -54,6 +49,8 @@ def install(
 
     Example: genvx jupyter install --gpus 2 --name two-gpus
     """
+    from genvx.cli.entries import kernels
+
     kernels.require_name(name)
     wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
     for option, text in (("--wait", wait), ("--time", time)):
@@ -91,12 +88,14 @@ def install(
     print(f"Installed the kernel {name} ({wanted}) in {printable(str(directory))}")
 
 
-@jupyter.command(cls=Verb)
+@jupyter.command()
 def uninstall(name: Kernel = "genvx") -> None:
     """Remove a kernel that genvx jupyter install made.
 
     Example: genvx jupyter uninstall --name two-gpus
     """
+    from genvx.cli.entries import kernels
+
     kernels.require_name(name)
     kernels.remove(name)
     print(f"Removed the kernel {name}")

@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask import options
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Group
 from genvx.cli.schema.document import print_document
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
@@ -17,7 +16,7 @@ from genvx.keeping import asking
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-keep = group(
+keep = Group(
     """The process that keeps connections between commands of genvx remote.
 
     The first command on a terminal starts it, and it ends after ten minutes without questions.
@@ -26,7 +25,7 @@ keep = group(
 )
 
 
-@keep.command(cls=Verb)
+@keep.command()
 def status(json: options.Json = False) -> None:
     """Show whether connections are kept, and to which hosts.
 
@@ -51,7 +50,7 @@ def status(json: options.Json = False) -> None:
         print("no connections are kept")
 
 
-@keep.command(cls=Verb)
+@keep.command()
 def stop(json: options.Json = False) -> None:
     """Close all connections that are kept; the next command on a terminal keeps them again.
 

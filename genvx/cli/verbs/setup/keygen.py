@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from contextlib import suppress
 from typing import Annotated
 
-import typer
-
+from genvx.cli.parse.declaring import Argument
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 from genvx.shown.console import say
@@ -20,7 +18,7 @@ _PATIENCE = 10.0
 
 File = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="FILE",
         help=f"Where the private key goes (default: {_DEFAULT}); the public one is FILE.pub.",
     ),
@@ -93,6 +91,8 @@ def _require_unseen_by_git(path: str) -> None:
         if above == os.path.dirname(above):
             return
         above = os.path.dirname(above)
+    import subprocess
+
     try:
         answer = subprocess.run(
             ["git", "-C", place, "check-ignore", "-q", "--", os.path.basename(path)],

@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Argument, Exit, Group
 from genvx.cli.schema.document import print_document
 from genvx.cli.show.output import Output
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
-notify = group("Notifiers: who is told of runs.")
+notify = Group("Notifiers: who is told of runs.")
 
 Which = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="[NOTIFIER]...",
         help="As for --notify (default: all of config.toml).",
         show_default=False,
@@ -28,7 +25,7 @@ Which = Annotated[
 ]
 
 
-@notify.command("list", cls=Verb)
+@notify.command("list")
 def list_(json: options.Json = False, csv: options.Csv = False) -> None:
     """Show the notifiers of ~/.config/genvx/config.toml, without their addresses.
 
@@ -67,7 +64,7 @@ def list_(json: options.Json = False, csv: options.Csv = False) -> None:
     Output(csv=csv).table(("NAME", "WAY", "EVENTS", "IDLE", "ALWAYS"), rows, note)
 
 
-@notify.command("test", cls=Verb)
+@notify.command("test")
 def try_out(which: Which = None, json: options.Json = False) -> None:
     """Send a test message from this machine, and say what became of it.
 
@@ -102,4 +99,4 @@ def try_out(which: Which = None, json: options.Json = False) -> None:
         for label, result in results:
             print(f"{label}: {result}")
     if len(results) < len(found) or any(result != "sent" for _, result in results):
-        raise typer.Exit(1)
+        raise Exit(1)

@@ -5,30 +5,25 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask import options
-from genvx.cli.parse.commands import Verb
-from genvx.cli.parse.groups import group
+from genvx.cli.parse.declaring import Group, Option
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
-sandbox = group("A simulated fleet on this machine, to try things out.")
+sandbox = Group("A simulated fleet on this machine, to try things out.")
 
-Directory = Annotated[
-    str | None, typer.Option("--dir", metavar="DIR", help="Directory for its files.")
-]
+Directory = Annotated[str | None, Option("--dir", metavar="DIR", help="Directory for its files.")]
 Hosts = Annotated[
     str,
-    typer.Option("--gpus", metavar="N,N", help="Simulated GPUs of each host, as in 1,2xH100-80GB."),
+    Option("--gpus", metavar="N,N", help="Simulated GPUs of each host, as in 1,2xH100-80GB."),
 ]
 Server = Annotated[
     str | None,
-    typer.Option("--server", metavar="KIND", help="SSH server of the hosts: openssh or embedded."),
+    Option("--server", metavar="KIND", help="SSH server of the hosts: openssh or embedded."),
 ]
 
 
-@sandbox.command(cls=Verb)
+@sandbox.command()
 def up(
     gpus: Hosts = "1,2",
     directory: Directory = None,
@@ -54,7 +49,7 @@ def up(
     )
 
 
-@sandbox.command(cls=Verb)
+@sandbox.command()
 def status(directory: Directory = None, json: options.Json = False) -> None:
     """Show whether a sandbox is up, and its hosts."""
     from genvx.cli.views import sandbox as view
@@ -70,7 +65,7 @@ def status(directory: Directory = None, json: options.Json = False) -> None:
         view.show(found, running)
 
 
-@sandbox.command(cls=Verb)
+@sandbox.command()
 def down(directory: Directory = None) -> None:
     """End the sandbox: its hosts, their processes, and its files."""
     from genvx.sandbox import sandbox as rooms

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from genvx.cli.parse.declaring import Argument
 from genvx.errors import InvalidInput
 
-Shell = Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh, fish, tcsh or sh")]
+Shell = Annotated[str, Argument(metavar="SHELL", help="bash, zsh, fish, tcsh or sh")]
 
 
 def shell_init(shell: Shell) -> None:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from genvx.cli.ask import candidates
 from genvx.cli.ask.runs import Node
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Argument, Context, Option
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 Target = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="HOST|ENV|RUN",
         help="A host, for your only environment there; or an environment, by its id or name; or a "
         "run, by its id, the beginning of it, its name, or a number: 1 is the latest. "
@@ -39,15 +38,15 @@ Target = Annotated[
 ]
 Write = Annotated[
     bool,
-    typer.Option("--write", help="Write it to a file that ~/.ssh/config includes."),
+    Option("--write", help="Write it to a file that ~/.ssh/config includes."),
 ]
-Remove = Annotated[bool, typer.Option("--remove", help="Remove it from that file.")]
+Remove = Annotated[bool, Option("--remove", help="Remove it from that file.")]
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", re.ASCII)
 
 
 def ssh_config(
-    context: typer.Context,
+    context: Context,
     target: Target,
     node: Node = None,
     write: Write = False,

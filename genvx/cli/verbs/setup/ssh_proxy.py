@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from genvx.cli.ask.where import here
+from genvx.cli.parse.declaring import Argument, Context, Exit, Option
 from genvx.core.value import replace
 from genvx.errors import FleetError, HostError
 
 
 def ssh_proxy(
-    context: typer.Context,
-    host: str,
-    environment: Annotated[str, typer.Argument()] = "",
-    run: Annotated[str, typer.Option("--run")] = "",
-    node: Annotated[int, typer.Option("--node")] = 0,
+    context: Context,
+    host: Annotated[str, Argument()],
+    environment: Annotated[str, Argument()] = "",
+    run: Annotated[str, Option("--run")] = "",
+    node: Annotated[int, Option("--node")] = 0,
 ) -> None:
     """Connect stdin and stdout to an environment or a run: the ProxyCommand of an entry."""
     from genvx.cli.entries.files import key
@@ -40,4 +39,4 @@ def ssh_proxy(
             served = place.begin(ServeSSH(run or environment, public, bool(run)))
         except HostError as error:
             raise FleetError(f"{host}: {error}") from None
-        raise typer.Exit(running.stream(place, served))
+        raise Exit(running.stream(place, served))
