@@ -132,8 +132,8 @@ def _credentials(plan: Plan) -> Iterator[str]:
             return path
 
         if plan.engine == "ray":
-            token = write("token", plan.ray_token)
-            yield f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={token}"
+            token = write("token", plan.token)
+            yield f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN= RAY_AUTH_TOKEN_PATH={token}"
         else:
             tls = "DASK_DISTRIBUTED__COMM__TLS__"
             cert, key = write("cert.pem", plan.pair[0]), write("key.pem", plan.pair[1])
