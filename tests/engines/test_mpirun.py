@@ -147,7 +147,7 @@ def test_a_member_runs_what_node_0_asks_for(member):
 def test_a_member_runs_nothing_that_is_no_command(member, tmp_path, monkeypatch, said):
     mine, link, _ = member
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Failure, match="talks otherwise"):
+    with pytest.raises(Failure, match="does not speak the protocol of genvx"):
         mine._start(link, said)
     assert not mine._processes
     assert not (tmp_path / "FILE").exists()
