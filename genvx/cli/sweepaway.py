@@ -153,11 +153,13 @@ def _hand_over(
     """
     spec = directory.spec()
     hosts = _hosts_of(where, directory)
-    python, needs = sweepparcel.python_for(spec, away.python, away.wheels)
+    with _as_typed():
+        python, needs = sweepparcel.python_for(spec, away.python, away.wheels)
     parcel: Any = sweepparcel.parcel_of(directory, hosts, trees)
     asked = spec_of(
         ["python3", sweepparcel.START, "sweeps", act, spec.id],
         Ask(Requirements(), f"sweep-{spec.id}"),
+        notifiers=directory.notifiers() if act == "resume" else (),
         project=parcel.recorded,
         python=python,
         stays=True,
@@ -167,7 +169,11 @@ def _hand_over(
         away = replace(away, runs=(*away.runs, asked.id)[-MOST_RUNS:])
         write_away(directory, away)
         tags = (f"sweep-of={spec.id}",)
-        with _named_after_ctrl_c(spec.id, host.name), sending([parcel, *needs]) as ship:
+        with (
+            _as_typed(),
+            _named_after_ctrl_c(spec.id, host.name),
+            sending([parcel, *needs]) as ship,
+        ):
             started = submit_to(host, asked, tags=tags, ship=ship)
         write_away(directory, replace(away, accepted=True))
         # Its environment may take minutes, and somebody may want to stop it meanwhile.
@@ -178,6 +184,20 @@ def _hand_over(
         if is_over(run.info.state):
             _fetch(directory, run)
         return code
+
+
+@contextmanager
+def _as_typed() -> Iterator[None]:
+    """Have errors name the options for the Python of the host as they were typed: for its run they
+    are --python and --wheels.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        said = str(error)
+        for word in ("python", "wheels"):
+            said = said.replace(f"--{word}", f"--on-{word}")
+        raise type(error)(said) from None
 
 
 @contextmanager

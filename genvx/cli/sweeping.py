@@ -91,7 +91,7 @@ def trees_of(spec: SweepSpec) -> list[Shipment]:
     if read is None or read.recorded.tree != spec.project.tree:
         say(
             f"genvx: {spec.directory} has changed since the sweep began; hosts that do not have "
-            "the former code get no trial"
+            "the code as it was then get no trial"
         )
         return []
     if spec.needs is None:

@@ -108,7 +108,7 @@ def _serve(where: Where, wanted: Wanted) -> None:
         where.note(f"the page is at {server.url}" + (words and f"#{words}"))
         if acts is not None:
             say(
-                "genvx: whoever has this address can release and stop what is yours; "
+                "genvx: everybody who has this address can release and stop what is yours; "
                 "show it to nobody"
             )
         if not loopback:

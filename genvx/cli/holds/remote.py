@@ -11,6 +11,8 @@ from genvx.core.wire.job import Job
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
     from genvx.core.runs.container import Container
@@ -63,11 +65,14 @@ def run_remotely(
     request: Request,
     command: list[str] | None,
     container: Container | None = None,
+    *,
+    checked: Callable[[], object] = lambda: None,
 ) -> int:
     """Run a command on the best host, with our streams; return its exit code.
 
     command: None runs the user's shell, which reads commands from stdin. container: in which it
-    starts.
+    starts. checked: called before a host is asked, when nothing that was typed is wrong as far as
+    is known here.
     """
     from genvx.fleet import running
 
@@ -78,6 +83,7 @@ def run_remotely(
     # A place in a line is held by a connection of ours.
     fleet_of = where.asked_fleet if request.wait is None else where.remote_fleet
     with fleet_of(request.selection) as fleet:
+        checked()
         seen = where.look(fleet, request.room)
         with WaitingLine(request.requirements) as waiting:
             host, started = running.start(fleet, wanted, job, seen, tell=waiting.stands_on)

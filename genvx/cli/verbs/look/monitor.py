@@ -47,7 +47,7 @@ Notify = Annotated[
     Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
-        help="Who is told of each environment that idles (repeatable).",
+        help="Send a message for each environment that idles (repeatable).",
     ),
 ]
 Dashboard = Annotated[

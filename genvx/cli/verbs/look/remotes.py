@@ -95,8 +95,8 @@ def remotes_start(
     """Start a remote, if its type can be started; or run its init.
 
     A remote of type ec2 is started, or started again, and its init runs once. The exit code is that
-    of init. For a remote of type slurm, Slurm is asked for an allocation, once. Of a remote of type
-    s3, the bucket is made.
+    of init. For a remote of type slurm, Slurm is asked for an allocation, once. For a remote of
+    type s3, the bucket is made.
 
     Example: genvx remotes start lab -y
     """
@@ -115,7 +115,7 @@ def remotes_stop(
     """Stop a remote, if its type can be stopped.
 
     The disk of a remote of type ec2 is kept, and billed; --terminate deletes it. The allocation of
-    a remote of type slurm is given back. Of a remote of type s3, the bucket is deleted, with the
+    a remote of type slurm is given back. For a remote of type s3, the bucket is deleted, with the
     runs in it.
 
     Example: genvx remotes stop lab

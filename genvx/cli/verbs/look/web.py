@@ -36,7 +36,7 @@ Actions = Annotated[
     bool,
     Option(
         "--allow-actions",
-        help="Whoever has the address that is printed can also release your environments and stop "
+        help="With the address that is printed, one can also release your environments and stop "
         "your runs.",
     ),
 ]

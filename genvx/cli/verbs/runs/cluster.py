@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from genvx.cli.ask import runoptions, wants
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Argument, Context, Exit, Option
@@ -23,7 +23,7 @@ Command = Annotated[
 ]
 Detached = Annotated[
     bool,
-    Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
+    Option("-d", "--detach", help="Return once it is ready, and leave it running."),
 ]
 Python = Annotated[str | None, runoptions.python("engine and command find")]
 Image = Annotated[str | None, runoptions.image("engine and command")]
@@ -58,15 +58,15 @@ def cluster(
 ) -> None:
     """Start a Ray or Dask cluster on leased GPUs.
 
-    It is a run on --nodes hosts: the head is on the first one, and each host adds the GPUs that it
-    leased (-g) and no others. The Python there needs the engine: name one with --python, send a
-    project that requires it, or take an image that has it (--image). Once all hosts are there, the
-    command runs on the first one, where ray.init() and dask's Client() find the cluster by
-    themselves; genvx exits with its code.
+    It is a run on --nodes hosts. The head is on the first one, and each host adds the GPUs that it
+    leased (-g) and no others. Ray or Dask must be installed in the Python there: name one with
+    --python, send a project that requires it, or take an image that has it (--image). Once all
+    hosts are ready, the command runs on the first one, where ray.init() and dask's Client() find
+    the cluster; genvx exits with its code.
 
-    Without a command the address and the page of the engine are printed, through tunnels, and the
-    cluster is there until Ctrl-C. It ends with us, unless --detach was given: then genvx runs stop
-    RUN ends it. Only who has its token (Ray) or its key (Dask) is let in.
+    Without a command, the address of the cluster and of its page are printed, and the cluster is
+    there until Ctrl-C. It ends with this genvx, unless --detach is given: then genvx runs stop RUN
+    ends it. Only programs with its token (Ray) or its key (Dask) are let in.
 
     Example: genvx remote cluster ray -N 2 -g 4 --project . -- python train.py
     """
@@ -83,7 +83,5 @@ def cluster(
     code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=load, image=boxed)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code)
-    asked = replace(asked, container=inside)
-    for note in where.remote_notes():
-        where.note(note)
+    asked = replace(asked, container=inside, checked=assumed(where, request, "the cluster"))
     raise Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

@@ -58,11 +58,11 @@ def pull(
     dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
-    """Copy what a run has made, or several, to this machine.
+    """Copy what runs have made to this machine.
 
-    That is its log, and the files in its directory that were not in its project. genvx runs shows
-    the copy, too. What is here already is not copied again, and a copy that was cut goes on. A run
-    that is alive gives what it has now.
+    That is the log of each run, and the files in its directory that were not in its project. genvx
+    runs shows the copy, too. What is here already is not copied again, and a copy that was cut goes
+    on. From a run that is alive, it copies what is there now.
 
     Example: genvx remote pull train --only '*.pt'
     """

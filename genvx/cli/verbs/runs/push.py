@@ -68,7 +68,8 @@ def push(
                 raise InvalidInput(f"{shelf.name} keeps runs; of the options only -n is for these")
             raise Exit(_push_runs(shelf, words or [], only_say=dry_run, json=json))
     if not words:
-        raise InvalidInput("say where it goes, as in genvx push DIR HOST:DEST")
+        place = "DEST" if where.remote else "HOST:DEST"
+        raise InvalidInput(f"say where it goes, as in {where.typed} push DIR {place}")
     if len(words) > 2:
         raise InvalidInput("one directory and one place; several RUN are for a remote of type s3")
     # One word is where it goes.

@@ -153,7 +153,7 @@ def resume(
     """Go on with a sweep that nobody runs: its trials are found, and none runs twice.
 
     One that was stopped, or whose time was over, goes on with new trials. One that was started
-    with --on goes on on its host.
+    with --on goes on at its host.
 
     Example: genvx sweeps resume 1
     """

@@ -59,7 +59,7 @@ def tunnel(
     tensorboard: Board = False,
     logdir: Logs = None,
 ) -> None:
-    """Make ports of a run's host ports of this machine.
+    """Open tunnels from this machine to ports of a run.
 
     The tunnel ends with the run, or at Ctrl-C. If a port is taken here, the next free one is used.
     A connection that is cut is made again.

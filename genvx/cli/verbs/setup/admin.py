@@ -164,7 +164,7 @@ def provision_in(
     if enforce and not provisioning.has_rules(places):
         print(
             f"{places.provisioned}/policy.toml has no [enforce] yet, so genvx enforce has nothing "
-            "to do; write it first, and see whom it would hit: genvx enforce --once --dry-run"
+            "to do; write it first, and see what it would do: genvx enforce --once --dry-run"
         )
 
 

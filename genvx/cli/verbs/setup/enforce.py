@@ -28,7 +28,7 @@ Notify = Annotated[
     Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
-        help="Who else is told of environments that idle (repeatable).",
+        help="Also send a message for each environment that idles (repeatable).",
     ),
 ]
 
