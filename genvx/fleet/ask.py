@@ -24,7 +24,6 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT
-from genvx.fleet.hosts.selection import some_of
 from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
 
@@ -97,6 +96,9 @@ class HostGroup(Block, Generic[H]):
         try:
             return self._by_name[name]
         except KeyError:
+            # Imported here: it is for a mistake.
+            from genvx.fleet.hosts.selection import some_of
+
             there = some_of(list(self._by_name))
             shown = printable(name, 60)
             raise UnknownHost(f"no host {shown!r} in this fleet of {there}") from None

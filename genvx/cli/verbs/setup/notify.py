@@ -13,7 +13,7 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
-notify = Group("Notifiers: who is told of runs.")
+notify = Group("Notifiers: where messages about runs are sent.")
 
 Which = Annotated[
     list[str] | None,
