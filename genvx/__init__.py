@@ -96,8 +96,8 @@ _HOMES = {
     ),
 }
 
-# Modules; dask needs distributed.
-_MODULES = ("aio", "dask")
+# Modules; dask needs distributed. ray is to be imported by its name, before Ray is.
+_MODULES = ("aio", "dask", "ray")
 
 __all__ = ["__version__", *_MODULES, *sorted(_HOMES)]
 

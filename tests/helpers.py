@@ -20,6 +20,7 @@ from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import name_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.wire.runoperations import ListRuns
+from genvx.local import processes
 from genvx.local.host import LocalHost
 from genvx.sandbox import record
 from genvx.sandbox.ending import of_sandbox
@@ -53,6 +54,32 @@ def alive(pid: int) -> bool:
         return False
 
 
+def parent_of(pid: int) -> int:
+    """The parent of a process; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def children_of(*parents: int) -> list[int]:
+    """The children of these processes."""
+    return [pid for pid in processes.pids() if parent_of(pid) in parents]
+
+
+def processes_with(words: str) -> list[int]:
+    """The processes with these words in their command line; a NUL is between two arguments."""
+    return [pid for pid in processes.pids() if words.encode() in command_line(pid)]
+
+
+def command_line(pid: int) -> bytes:
+    """The command line of a process, a NUL behind each argument; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def as_a_user(monkeypatch) -> None:
     """Have this process's user be called raz: root has no limits."""
     found = pwd.getpwuid(os.getuid())
@@ -62,11 +89,7 @@ def as_a_user(monkeypatch) -> None:
 def child_of(pid: int) -> int:
     """The child of a process, once it has one: from then on `genvx run` passes signals on."""
 
-    def child() -> int:
-        answer = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-        return int(answer.stdout or 0)
-
-    return int(str(until(child, "a child")))
+    return int(str(until(lambda: next(iter(children_of(pid)), 0), "a child")))
 
 
 def genvx_argv(*arguments: str) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from genvx.agent.farend import FarEnd
     from genvx.core.line.turn import Turn
+    from genvx.core.runs.container import Container
     from genvx.core.wire.ongoing import OpenShell, Run, RunInTurn
 
 
@@ -47,6 +48,8 @@ def run(end: FarEnd, asked: Run) -> int:
     """Run a command that holds devices; the command gets what follows on stdin."""
     if asked.job.in_run:
         return _run_inside(end, asked)
+    if asked.job.container is not None:
+        return _run_boxed(end, asked, asked.job.container)
     argv, cwd = _argv(end.host.environ, asked.job), _directory(asked.job)
     holding = held(end.host, asked.wanted)
     end.reply(asked, holding.grant)
@@ -66,6 +69,19 @@ def _run_inside(end: FarEnd, asked: Run) -> int:
         return entry.supervise(
             argv, stdout=end.out, watch_client=True, variables=job.variables, cwd=job.cwd
         )
+
+
+def _run_boxed(end: FarEnd, asked: Run, container: Container) -> int:
+    # Imported here: few commands start in a container.
+    from genvx.local.runs.boxed import Boxed
+
+    job = asked.job
+    boxed = Boxed(end.host, container, job.cwd)
+    holding = held(end.host, asked.wanted)
+    end.reply(asked, holding.grant)
+    return boxed.supervise(
+        holding, job.argv, stdout=end.out, watch_client=True, variables=job.variables
+    )
 
 
 def run_in_turn(end: FarEnd, asked: RunInTurn) -> int:
@@ -107,6 +123,8 @@ def open_shell(end: FarEnd, asked: OpenShell) -> int:
     job = asked.job or Job()
     if job.in_run:
         return _open_inside(end, asked, job)
+    if job.container is not None:
+        return _open_boxed(end, asked, job, job.container)
     argv = None if job.argv is None else _argv(end.host.environ, job)
     holding = end.host.join(asked.environment_id, command=_shown(end, job))
     path = _take_terminal(end)
@@ -117,6 +135,18 @@ def open_shell(end: FarEnd, asked: OpenShell) -> int:
     return holding.enter_shell(
         prompt=asked.prompt is not None, host=asked.prompt or "", login=True, path=path
     )
+
+
+def _open_boxed(end: FarEnd, asked: OpenShell, job: Job, container: Container) -> int:
+    from genvx.local.runs.boxed import Boxed
+
+    boxed = Boxed(end.host, container, job.cwd)
+    # With a dash, as in a run: no shell was activated in place.
+    shown = " ".join(job.argv) if job.argv else f"-{container.image}"
+    holding = end.host.join(asked.environment_id, command=shown)
+    _take_terminal(end)
+    # The end of the terminal is that of the client, so it ends the container.
+    return boxed.supervise(holding, job.argv, watch_client=True, variables=job.variables)
 
 
 def _open_inside(end: FarEnd, asked: OpenShell, job: Job) -> int:

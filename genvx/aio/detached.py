@@ -11,6 +11,8 @@ from genvx.aio.handle import Run, forget
 from genvx.aio.threads import abandonable, in_daemon_thread
 from genvx.api import runs as api
 from genvx.core.command import require_variables, words_of
+from genvx.fleet.containers import container_of
+from genvx.fleet.detaching.attached import place_of
 
 if TYPE_CHECKING:
     import os
@@ -50,6 +52,9 @@ async def run(
     extras: Sequence[str] = (),
     wheels: str | os.PathLike[str] | None = None,
     setup: str = "",
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
 ) -> Run: ...
 
 
@@ -66,6 +71,9 @@ async def run(
     visible_as: str | None = None,
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
     check: bool = False,
     capture_output: bool = False,
     input: bytes | None = None,
@@ -92,6 +100,9 @@ async def _to_end(
     *,
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
     check: bool = False,
     capture_output: bool = False,
     input: bytes | None = None,
@@ -99,6 +110,7 @@ async def _to_end(
 ) -> subprocess.CompletedProcess[bytes]:
     words_of(command)
     require_variables(env or {})
+    inside = container_of(image, runtime, mounts, remote=False)
     stop = threading.Event()
     hold = await abandonable(
         lambda: api.hold_for(command, gpus, stop=stop, **request),
@@ -107,7 +119,7 @@ async def _to_end(
     )
     pipe = subprocess.PIPE if capture_output else None
     try:
-        running = hold.start(
+        running = place_of(hold, inside).start(
             command,
             stdin=None if input is None else subprocess.PIPE,
             stdout=pipe,

@@ -7,13 +7,16 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from genvx.aio.commands import run_on
 from genvx.aio.executing import Executor
 from genvx.aio.handle import Run, forget
-from genvx.aio.holding import Gang, Hold
+from genvx.aio.holding import Gang, Hold, held_by
 from genvx.aio.threads import abandonable, in_daemon_thread
 from genvx.api.fleet import Fleet as Hosts
 from genvx.core.command import require_variables, words_of
+from genvx.fleet.containers import container_of
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.detaching.attached import place_of
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.ssh.defaults import TIMEOUT
 
@@ -248,6 +251,9 @@ class Fleet:
         extras: Sequence[str] = (),
         wheels: str | os.PathLike[str] | None = None,
         setup: str = "",
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
     ) -> Run: ...
 
     @overload
@@ -264,6 +270,9 @@ class Fleet:
         visible_as: str | None = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
         check: bool = False,
         capture_output: bool = False,
         input: bytes | None = None,
@@ -291,6 +300,9 @@ class Fleet:
         *,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
         check: bool = False,
         capture_output: bool = False,
         input: bytes | None = None,
@@ -298,9 +310,16 @@ class Fleet:
     ) -> subprocess.CompletedProcess[bytes]:
         words_of(command)
         require_variables(env or {})
+        inside = container_of(image, runtime, mounts, remote=True)
         async with self.activate(gpus, **request) as hold:
-            return await hold.run(
-                command, check=check, capture_output=capture_output, input=input, cwd=cwd, env=env
+            return await run_on(
+                place_of(held_by(hold), inside),
+                command,
+                check=check,
+                capture_output=capture_output,
+                input=input,
+                cwd=cwd,
+                env=env,
             )
 
     async def push(

@@ -77,6 +77,11 @@ class Hold:
         await asyncio.shield(asyncio.to_thread(self._hold.release))
 
 
+def held_by(hold: Hold) -> Taken:
+    """The hold behind one."""
+    return hold._hold
+
+
 class Gang:
     """Gang has devices on several hosts, as `genvx.Fleet.gang` takes them, to the end of its block.
 

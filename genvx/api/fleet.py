@@ -92,6 +92,9 @@ class Fleet(Hosts[H]):
         extras: Sequence[str] = (),
         wheels: str | os.PathLike[str] | None = None,
         setup: str = "",
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
         stop: threading.Event | None = None,
     ) -> Sweep:
         """Run a command with many different parameters; return all trials, and the best.
@@ -106,8 +109,8 @@ class Fleet(Hosts[H]):
         tuner. concurrency: so many trials at once; None is as many as fit. duration: seconds of the
         whole sweep. stop_when: such as "value > 0.9". metric: a pattern for values in the output.
         retries: of trials that their host has lost. time_limit: seconds of a trial. project: a
-        directory of which each trial gets a copy. python, extras, wheels, setup: as of a run.
-        stop: ends all trials once it is set.
+        directory of which each trial gets a copy. python, extras, wheels, setup, image, runtime,
+        mounts: as of a run. stop: ends all trials once it is set.
 
         Raises:
             InvalidInput: an argument makes no sense. Unsatisfiable: no host can run a trial.
@@ -142,6 +145,9 @@ class Fleet(Hosts[H]):
             extras=extras,
             wheels=wheels,
             setup=setup,
+            image=image,
+            runtime=runtime,
+            mounts=mounts,
             stop=stop,
         )
 

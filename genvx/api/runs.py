@@ -51,6 +51,9 @@ def run(
     extras: Sequence[str] = (),
     wheels: str | os.PathLike[str] | None = None,
     setup: str = "",
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
 ) -> Run: ...
 
 
@@ -67,6 +70,9 @@ def run(
     visible_as: str | None = None,
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
     check: bool = False,
     capture_output: bool = False,
     input: bytes | None = None,
@@ -81,7 +87,9 @@ def run(
 
     command: a list of words, or a line for `sh -c`. gpus, memory, name, wait, time, visible_as:
     the devices, as of `genvx.activate`; `time` ends the command. cwd: where it starts, by default
-    here. env: variables for it.
+    here. env: variables for it. image: it starts in a container of this image; runtime: "podman",
+    "docker" or "apptainer" starts that, by default the first that is there; mounts: "A:B" or
+    "A:B:ro" shows a path of the host in it.
 
     Without `detach`: it ends with this program at the latest, and check, capture_output, input and
     timeout are those of `subprocess.run`.
@@ -118,7 +126,7 @@ def run(
     def take(gpus: int | str, **request: Any) -> LocalHold:
         return hold_for(command, gpus, **request)
 
-    return attached.run(take, command, gpus, **more)
+    return attached.run(take, command, gpus, here=True, **more)
 
 
 def request(command: Command, gpus: int | str, *, cwd: str | None = None, **more: Any) -> Any:
@@ -128,7 +136,7 @@ def request(command: Command, gpus: int | str, *, cwd: str | None = None, **more
     place = cwd
     if more.get("project") is None:
         place = os.path.abspath(os.path.expanduser(cwd or "."))
-    return detached.Request(command, gpus, cwd=place, **more)
+    return detached.Request(command, gpus, cwd=place, here=True, **more)
 
 
 def hold_for(

@@ -13,6 +13,7 @@ from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.shortform import dimension_of
 from genvx.core.sweeps.space import SearchSpace
 from genvx.errors import GenvxError, InvalidInput
+from genvx.fleet.containers import container_of, require_no_python
 from genvx.fleet.shipping.reading import python_of, read, shipping
 from genvx.sweeps import store
 from genvx.sweeps.coordinator import Coordinator
@@ -92,12 +93,19 @@ def sweep(
     extras: Sequence[str] = (),
     wheels: str | os.PathLike[str] | None = None,
     setup: str = "",
+    image: str | None = None,
+    runtime: str | None = None,
+    mounts: str | Sequence[str] = (),
     observer: Observer | None = None,
     stop: threading.Event | None = None,
 ) -> Sweep:
     """Run a command with many different parameters on hosts; see `genvx.Fleet.sweep`."""
     code = None if project is None else read(os.fspath(project))
     packages = None if wheels is None else os.path.abspath(os.fspath(wheels))
+    inside = container_of(image, runtime, mounts, remote=True)
+    if inside is not None:
+        require_no_python(python, wheels, extras)
+        python = "none"
     its_python, trees = python_of(code, python, wheels=packages, extras=extras)
     spec = SweepSpec(
         os.urandom(4).hex(),
@@ -123,6 +131,7 @@ def sweep(
         python=its_python,
         needs=Needs(python, packages, tuple(extras)),
         setup=setup,
+        container=inside,
         name=name,
         began_epoch_ns=time.time_ns(),
     )

@@ -42,11 +42,11 @@ def invoke(arguments: list[str]) -> int:
     except (typer.Exit, Exit) as end:
         return end.exit_code
     except _UsageError as error:
-        from genvx.cli.words.answers import meaning
+        from genvx.cli.words.answers import meaning, plainly
 
         context = error.ctx
         path = context.command_path if context is not None else "genvx"
-        reason = printable(error.format_message(), 500).rstrip(".?")
+        reason = plainly(printable(error.format_message(), 500).rstrip(".?"))
         say(f"{path}: {meaning(error, command, words) or f'{reason}; see {path} --help'}")
         return InvalidInput.exit_code
     # Verbs end with Exit or return nothing; click hands on what a callback returns.

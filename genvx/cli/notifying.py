@@ -42,14 +42,15 @@ def chosen(
     Raises:
         InvalidInput: one of them is none, or config.toml cannot be used.
     """
+    # sudo may leave us the home of somebody else: where nobody has asked for its file, we go on.
+    left_out = note if typed is None else None
+    found = userconfig.load(os.environ, left_out).chosen(typed)
     if has_address(typed or ()):
         note(
             "others on this machine can see the address of the webhook in ps; give it a name in "
             f"{printable(userconfig.usual(os.environ), 200)}"
         )
-    # sudo may leave us the home of somebody else: where nobody has asked for its file, we go on.
-    left_out = note if typed is None else None
-    return userconfig.load(os.environ, left_out).chosen(typed)
+    return found
 
 
 def has_address(typed: Sequence[str]) -> bool:

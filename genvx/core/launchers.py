@@ -27,8 +27,8 @@ _BEGIN = (
     _PYTHON_HERE
     + _COUNT
     + '"$p" -c "import importlib.util as u; exit(not u.find_spec(\'PACKAGE\'))" || '
-    '{ echo "genvx: --launcher NAME needs the Python package PACKAGE on this host" >&2; '
-    "exit 127; }; "
+    '{ echo "genvx: --launcher NAME needs the Python package PACKAGE on this host: '
+    'pip install PACKAGE" >&2; exit 127; }; '
 )
 _TORCHRUN = (
     'if [ "${NNODES:-1}" -gt 1 ]; then exec "$p" -m torch.distributed.run --nnodes="$NNODES" '

@@ -8,8 +8,9 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from genvx.engines.onhost.life import NO_COMMAND
 from genvx.engines.onhost.link import BEAT, Link, greet
-from genvx.errors import GenvxError, UnknownRun
+from genvx.errors import CommandNotFound, GenvxError, UnknownRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,12 +104,13 @@ class Holder:
             at = next((n for n, line in enumerate(lines) if line.startswith(SAYS)), None)
             if at is not None:
                 for line in lines[:at]:
-                    self._tell(f"  {_printable(line)}")
-                name = self.run.hosts[rank].name
-                return GenvxError(f"{name}: {_printable(lines[at][len(SAYS) :])}")
+                    self._tell(f"  {printable(line)}")
+                name, why = self.run.hosts[rank].name, printable(lines[at][len(SAYS) :])
+                kind = CommandNotFound if why.startswith(NO_COMMAND) else GenvxError
+                return kind(f"{name}: {why}")
         return GenvxError(
             f"the {self.plan.title} cluster is over before it was ready; "
-            f"the log of run {self.run.id} may say why"
+            f"genvx remote logs {self.run.id} shows its output"
         )
 
     def _require_life(self) -> None:
@@ -142,5 +144,6 @@ def _free_port() -> int:
         return port
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """What a host said, without control characters."""
     return "".join(char if char.isprintable() else "?" for char in text)[:500]

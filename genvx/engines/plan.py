@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from genvx.engines.certificate import certificate
+from genvx.engines.onhost.life import SECRET
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ ENGINES = {"ray": "Ray", "dask": "Dask"}
 # The tag of all clusters.
 TAG = "cluster"
 _ONHOST = "genvx.engines.onhost"
-_MODULES = ("link", "place", "engines")
-# The variables that the program on a node takes. The name of the first says that it is a secret.
-SECRET, CODE = "GENVX_CLUSTER_SECRET", "GENVX_CLUSTER_CODE"
+_MODULES = ("life", "link", "place")
+# The variable with the text of the program on a node, beside the one with its secrets.
+CODE = "GENVX_CLUSTER_CODE"
 # It is in the lists of runs and of processes, so it is short: the modules are in a variable.
 _LOADER = (
     f"import os; exec(os.environ['{CODE}']); import sys; from {_ONHOST}.node import main; "
@@ -49,6 +48,7 @@ class Plan:
     engine: ray or dask. command: what runs on node 0 once all nodes are there. attended: it ends
     when nobody holds it any more. workers: node 0 has workers, and the number of nodes is that of
     the run. head: where node 0 of another run is, which this one joins. name: of a worker.
+    token: what Ray's nodes, clients and page ask for.
 
     Raises:
         InvalidInput: there is no such engine.
@@ -63,6 +63,7 @@ class Plan:
     rank: int | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(4))
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    token: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     pair: tuple[str, str] = field(default=("", ""), repr=False)
 
     def __post_init__(self) -> None:
@@ -78,11 +79,6 @@ class Plan:
         return ENGINES[self.engine]
 
     @property
-    def ray_token(self) -> str:
-        """The token that Ray's nodes and its page ask for."""
-        return hmac.new(self.secret.encode(), b"ray", hashlib.sha256).hexdigest()
-
-    @property
     def argv(self) -> list[str]:
         """The command of the run."""
         return ["python3", "-c", _LOADER, self.engine, "--", *self.command]
@@ -93,6 +89,7 @@ class Plan:
         asked: dict[str, Any] = {
             "id": self.id,
             "secret": self.secret,
+            "token": self.token,
             "attended": self.attended,
             "workers": self.workers,
             "certificate": self.pair[0],
@@ -103,7 +100,7 @@ class Plan:
             asked["head"] = list(self.head)
         if self.rank is not None:
             asked["rank"] = self.rank
-        return {SECRET: json.dumps(asked), CODE: _code("node")}
+        return {SECRET: json.dumps(asked), CODE: _code("engines", "node")}
 
 
 def variables_for_mpirun() -> dict[str, str]:

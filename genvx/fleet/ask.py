@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.limits import exhausted
+from genvx.core.text import printable
 from genvx.errors import (
     FleetError,
     GenvxError,
@@ -23,6 +24,7 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.hosts.selection import some_of
 from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
 
@@ -95,7 +97,9 @@ class HostGroup(Block, Generic[H]):
         try:
             return self._by_name[name]
         except KeyError:
-            raise UnknownHost(f"no host {name!r} in this fleet") from None
+            there = some_of(list(self._by_name))
+            shown = printable(name, 60)
+            raise UnknownHost(f"no host {shown!r} in this fleet of {there}") from None
 
     def only(self, names: Collection[str]) -> HostGroup[H]:
         """Return the group of the hosts with these names, on the same connections.
@@ -272,7 +276,8 @@ class HostGroup(Block, Generic[H]):
                 # Nothing was started: `act` raises other HostErrors only before that.
                 failed[name] = error
         full.update((name, refusal.found) for name, refusal in refusals.items())
-        helps = bool(ranked) or any(each.passing for each in refusals.values())
+        maybe = (name for name in ranked if not isinstance(full.get(name), Unsatisfiable))
+        helps = any(maybe) or any(each.passing for each in refusals.values())
         raise self.nowhere(full, failed, waiting_helps=helps)
 
     def nowhere(

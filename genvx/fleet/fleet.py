@@ -145,6 +145,9 @@ class Fleet(HostGroup[H]):
         extras: Sequence[str] = (),
         wheels: str | os.PathLike[str] | None = None,
         setup: str = "",
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
     ) -> Run: ...
 
     @overload
@@ -161,6 +164,9 @@ class Fleet(HostGroup[H]):
         visible_as: str | None = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
         check: bool = False,
         capture_output: bool = False,
         input: bytes | None = None,
@@ -173,15 +179,13 @@ class Fleet(HostGroup[H]):
         """Run a command on the best host; `genvx.run` has the arguments.
 
         With `wait` a detached run waits in line on one host, also when this program has ended.
-        nodes: the number of hosts to start it on, all or none; then it waits only while this
-        program is there. mixed: allow different models of GPU on these. cwd: a directory of that
-        host, counted from the home; by default detached runs start in an empty directory of their
-        own.
+        nodes: the number of hosts to start it on, all or none; then it waits only while we are
+        there. mixed: allow different models of GPU on these. cwd: a directory of that host, from
+        the home; by default detached runs start in an empty one of their own.
 
         Raises:
-            NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host
-            answered. HostLost: the connection was lost before the host said whether it has the run.
-            InvalidInput: the request is invalid.
+            NoCapacity, FleetError: as `activate`. HostLost: the connection was lost before the host
+            said whether it has the run. InvalidInput: the request is invalid.
         """
         if not detach:
             from genvx.fleet.detaching.attached import run
@@ -227,14 +231,8 @@ class Fleet(HostGroup[H]):
 
         names = (hosts,) if isinstance(hosts, str) else tuple(hosts)
         chosen = [self.host(name) for name in names] or list(self.hosts)
-        return push_to(
-            chosen,
-            directory,
-            dest,
-            everything=everything,
-            follow_links=follow_links,
-            delete=delete,
-        )
+        how = {"everything": everything, "follow_links": follow_links, "delete": delete}
+        return push_to(chosen, directory, dest, **how)
 
     def executor(
         self,

@@ -20,6 +20,7 @@ from genvx.ssh.ending import close_channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from genvx.core.runs.container import Container
     from genvx.fleet.gang import Gang
     from genvx.fleet.remotehold import Started
     from genvx.fleet.sshhost import SSHHost
@@ -53,13 +54,19 @@ class GangJob:
         self._lock = threading.Lock()
 
     def run(
-        self, command: list[str], gpus: int, address: str | None, more: Mapping[str, str]
+        self,
+        command: list[str],
+        gpus: int,
+        address: str | None,
+        more: Mapping[str, str],
+        container: Container | None = None,
     ) -> int:
         """Run the command on every host to its end; return the exit code of the first that fails,
         or 0. Call it in the main thread.
 
         gpus: the number on each host. address: where the other hosts reach the first one; by
         default the address by which we reach it. more: variables of the command on every host.
+        container: in which it starts there.
 
         Raises:
             BrokenPipeError: nobody reads the output any more.
@@ -72,7 +79,7 @@ class GangJob:
         def start(host: SSHHost) -> Started:
             given = {**more, **variables(names.index(host.name), names, gpus, address, port)}
             wanted = Join(environments[host], " ".join(for_people(tuple(command))))
-            return host.start(wanted, Job(tuple(command), given))
+            return host.start(wanted, Job(tuple(command), given, container=container))
 
         started = at_once(start, self._hosts, on_interrupt=lambda each: close_channel(each.channel))
         try:

@@ -12,7 +12,7 @@ from genvx.core.requests.ask import Join
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.core.wire.progress import NeverRan
-from genvx.errors import HostUnreachable
+from genvx.errors import HostUnreachable, Unsatisfiable
 from genvx.fleet.started import RemoteRunning
 from genvx.ssh.ending import close_channel
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genvx.core.leases.grant import Grant
     from genvx.core.requests.ask import Wanted
     from genvx.core.running import Stream
+    from genvx.core.runs.container import Container
     from genvx.core.wire.progress import Progress
     from genvx.errors import HostLost
     from genvx.fleet.remote import RemoteCommand
@@ -165,6 +166,37 @@ class RemoteEntry(Starter):
 
     def release(self) -> None:
         """Do nothing: only what was started is in the run."""
+
+
+class RemoteBox(Starter):
+    """RemoteBox starts commands in containers on a host, under a hold of an environment there."""
+
+    def __init__(self, host: Caller, environment: str, container: Container) -> None:
+        self._host, self._environment, self._container = host, environment, container
+
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> RemoteRunning:
+        """Start a command in a container of its own; cwd: counted from the home there.
+
+        Raises:
+            Unsatisfiable: the host has no runtime, or none that answers.
+        """
+        job = Job(tuple(words_of(command)), dict(env or {}), cwd, container=self._container)
+        try:
+            return _started(self._host, self._environment, job, stdin, stdout, stderr)
+        except Unsatisfiable as error:
+            raise Unsatisfiable(f"{self._host.name}: {error}") from None
+
+    def release(self) -> None:
+        """Do nothing: what holds the devices is another."""
 
 
 def _started(

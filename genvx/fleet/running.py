@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.requests.ask import Ask, Join
+from genvx.errors import Unsatisfiable
 from genvx.fleet import own
 from genvx.fleet.terminals.forwarding import forwarding
 from genvx.fleet.terminals.stdin import not_stopped
@@ -75,18 +76,25 @@ def start(
     """
     if isinstance(wanted, Join):
         home, env = own.there(fleet, seen, wanted.environment_id)
-        return home, home.start(Join(env.id, wanted.command), job)
+        return home, _joined(home, Join(env.id, wanted.command), job)
     ask: Ask = wanted
     if ask.patience is not None:
         host, held = hold(fleet, ask, seen, tell=tell)
         with held:
             # The command joins our environment. It holds the devices by itself once we let go.
-            return host, host.start(Join(held.environment_id, ask.command), job)
+            return host, _joined(host, Join(held.environment_id, ask.command), job)
 
     def act(host: SSHHost) -> tuple[SSHHost, Started]:
         return host, host.start(ask, job)
 
     return fleet.first_with_room(ask.requirements, act, seen)
+
+
+def _joined(host: SSHHost, wanted: Join, job: Job) -> Started:
+    try:
+        return host.start(wanted, job)
+    except Unsatisfiable as error:  # it has no runtime for the container of the job
+        raise Unsatisfiable(f"{host.name}: {error}") from None
 
 
 def stream(host: SSHHost, command: Started) -> int:

@@ -25,7 +25,7 @@ from genvx.fleet.detaching.hostruns import MOST_PATIENCE, HostRuns
 from genvx.fleet.examining import examined
 from genvx.fleet.offer import offering, within
 from genvx.fleet.questions import Questions
-from genvx.fleet.remotehold import RemoteEntry, RemoteHold
+from genvx.fleet.remotehold import RemoteBox, RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from genvx.core.leases.grant import Grant
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.container import Container
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.fleet.hosts.hostspec import HostSpec
@@ -180,6 +181,10 @@ class SSHHost(Questions, Ships, HostRuns):
         """Return what starts commands inside of a run there, by its id; nothing is asked yet."""
         return RemoteEntry(self, run)
 
+    def boxed(self, hold: RemoteHold, container: Container) -> RemoteBox:
+        """Return what starts commands in containers under a hold there; nothing is asked yet."""
+        return RemoteBox(self, hold.environment_id, container)
+
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
         return self.answer(acts.Reserve(offering(self.spec, ask)))
@@ -232,7 +237,8 @@ class SSHHost(Questions, Ships, HostRuns):
         """
         if isinstance(wanted, Ask):
             wanted = offering(self.spec, wanted)
-        job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
+        if job.container is None:  # whose Python is the image's
+            job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
         return self.begin(ongoing.Run(wanted, job))
 
     def begin(self, operation: Operation[Progress]) -> Started:

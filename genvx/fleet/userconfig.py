@@ -53,7 +53,7 @@ def load(environ: Mapping[str, str], left_out: Callable[[str], object] | None = 
                 why = f"can be written by the group {status.st_gid}"
             why = why or ownership.strange_directory(os.stat(os.path.dirname(path)), os.geteuid())
             if why is not None:
-                message = f"{shown} is not used: it {why}, who could name commands in it"
+                message = f"{shown} is not used: it {why}, so others could write commands into it"
                 if left_out is None:
                     raise InvalidInput(message)
                 left_out(message)

@@ -128,9 +128,11 @@ class FleetHost(Questions):
             from genvx.fleet.offer import offering
 
             asked = offering(self._spec, wanted) if isinstance(wanted, Ask) else wanted
-            argv = with_prelude(self._spec.prelude, job.argv)
+            whole = job
+            if job.container is None:  # whose Python is the image's
+                whole = replace(job, argv=with_prelude(self._spec.prelude, job.argv))
             try:
-                self._carried = self._fleet.warmth.carry(self._spec, asked, replace(job, argv=argv))
+                self._carried = self._fleet.warmth.carry(self._spec, asked, whole)
             except CommandNotFound as error:
                 raise error.on(self.name) from None
             if self._carried is not None:

@@ -24,8 +24,13 @@ def start(environ: Mapping[str, str]) -> None:
         return
     # -P: a module of the directory in which somebody typed a command is not ours.
     words = [sys.executable, "-P", "-m", "genvx.keeping", directory]
-    # glibc gives each thread an arena of its own, which for a thread a host is most of the memory.
-    variables = {**places.environment(environ), "MALLOC_ARENA_MAX": "1"}
+    # glibc gives each thread an arena of its own, which for a thread a host is most of the memory;
+    # and once a large block was freed, it keeps as much for the next one.
+    variables = {
+        **places.environment(environ),
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_TRIM_THRESHOLD_": "65536",
+    }
     try:
         log = os.open(
             f"{directory}/keep.log",

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from genvx.core.finding import Finding
     from genvx.core.leases.environment import Environment
     from genvx.core.leases.grant import Grant
+    from genvx.core.leases.starter import Starter
     from genvx.core.line.standing import Standing
     from genvx.core.line.turn import Turn
     from genvx.core.policies.policy import Entitlement
     from genvx.core.projects.plan import Known, Landed
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.container import Container
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
@@ -298,6 +300,17 @@ class LocalHost(Machine):
         from genvx.local.runs.entering import enter
 
         return enter(self, run, command=command or self.shell_name)
+
+    def boxed(self, hold: LocalHold, container: Container) -> Starter:
+        """Return what starts commands in containers under a hold of ours.
+
+        Raises:
+            Unsatisfiable: there is no runtime, or it does not answer. InvalidInput: a mount has no
+            source.
+        """
+        from genvx.local.runs.boxstarter import BoxStarter
+
+        return BoxStarter(self, hold, container)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Give a living environment of one's own more devices; all its holders have them then.

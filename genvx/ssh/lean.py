@@ -28,7 +28,7 @@ def without_mock() -> Iterator[None]:
         yield
         return
     stand_ins = {name: ModuleType(name) for name in _NAMES}
-    stand_ins["unittest.mock"].Mock = _mock  # type: ignore[attr-defined]
+    stand_ins["unittest.mock"].__getattr__ = _later  # type: ignore[method-assign]
     sys.modules.update(stand_ins)
     try:
         yield
@@ -37,8 +37,14 @@ def without_mock() -> Iterator[None]:
             del sys.modules[name]
 
 
-def _mock(*arguments: Any, **named: Any) -> Any:
-    """A Mock of the real module, for a MockContext that somebody makes after all."""
-    from unittest.mock import Mock
+def _later(name: str) -> Any:
+    """A class of the real module, for a MockContext that somebody makes after all."""
+    if name.startswith("__"):
+        raise AttributeError(name)
 
-    return Mock(*arguments, **named)
+    def made(*arguments: Any, **named: Any) -> Any:
+        from unittest import mock
+
+        return getattr(mock, name)(*arguments, **named)
+
+    return made

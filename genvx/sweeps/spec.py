@@ -11,10 +11,10 @@ from genvx.core.sweeps.parameters import require_used
 from genvx.core.sweeps.plainspace import space_of_plain, space_to_plain
 from genvx.core.text import NAME_LIMIT, require_name
 from genvx.core.value import field, value
+from genvx.core.wire.containercodec import CONTAINER
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.runcodec import (
-    CONTAINER,
     LONGEST_PATH,
     LONGEST_WORD,
     MOST_WORDS,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from genvx.core.leases.lease import Lease
     from genvx.core.line.standing import Standing
     from genvx.core.requests.ask import Ask
+    from genvx.core.runs.container import Container
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
@@ -213,6 +214,11 @@ class FakeHost(FakeMachine):
         """
         require_entry(self.answer(ShowRun(run)).run)
         return self.join(run, command=command)
+
+    def boxed(self, hold: FakeHold, container: Container) -> FakeHold:
+        """Return what notes commands as if it started them in containers: the hold itself."""
+        self.require_answer()
+        return hold
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
         """Tell how a run is, and its log as it grows; the last is a LogEnd.

@@ -94,6 +94,11 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(state, tmp_path):
         (["runs", "--since", "5"], "--since: '5' has no unit"),
         (["runs", "stop", "1", "--grace", "soon"], "--grace: not a duration"),
         (["acquire", "--for", "99999d"], "--for: a duration is more than 0 and at most 36500d"),
+        (["run", "-d", "--project", "/no/such", "--", "true"], "no such directory: /no/such"),
+        (["run", "-d", "--notify", "http://x.org/", "--", "true"], "a webhook needs https://"),
+        (["run", "-d", "--only-host", "a", "--", "true"], "select hosts of genvx remote"),
+        (["sweep", "-P", "a=0..1", "--trials", "1", "--notify", "x", "--", "true"], "no notifier"),
+        (["sweep", "--space", "no.json", "--", "true"], "cannot read no.json: No such file"),
         (["run", "-d", "-C", "x" * 5000, "-g", "1", "--", "true"], "--chdir has at most 4096"),
         (
             ["run", "-d", "--notify", "mail -s x me", "-g", "1", "--", "true"],
@@ -125,11 +130,13 @@ def test_bad_usage(state, arguments, words):
         (["-H", "a", "-t", "soon"], "--timeout: not a duration"),
         (["-H", "a", "-l", "-x"], "not a user name"),
         (["-H", "a", "--fanout", "0"], "fanout"),
+        (["-H", "a,b", "sweep", "-P", "a=1,2", "--on", "c", "--", "x"], "in this fleet of a, b"),
+        (["-H", "a;b", "run", "--", "x"], "not a host name"),
         (["-H", "a", "run", "-d", "-N", "2", "--retries", "1", "-g", "1", "--", "x"], "--retries"),
     ],
 )
 def test_bad_hosts(state, tmp_path, arguments, words):
-    verb = [] if "run" in arguments else ["devices"]
+    verb = [] if {"run", "sweep"} & {*arguments} else ["devices"]
     assert words in one_line(run_genvx("remote", *arguments, *verb), 2)
     assert not (tmp_path / "pwned").exists()
 

@@ -20,7 +20,7 @@ from genvx.cli.main import run
 from genvx.watching import packaged
 from genvx.watching.history.recorder import Recorder
 from tests.conftest import run_genvx
-from tests.helpers import PATIENCE, end, start_genvx, until
+from tests.helpers import PATIENCE, children_of, end, start_genvx, until
 
 
 @pytest.fixture
@@ -47,8 +47,7 @@ def fetched(url):
 def kill_server(sandbox, number):
     """End a host: its sshd, and those that serve its connections."""
     pid = sandbox.servers[number].pid
-    answer = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    for each in (pid, *map(int, answer.stdout.split())):
+    for each in (pid, *children_of(pid)):
         os.kill(each, signal.SIGKILL)
 
 

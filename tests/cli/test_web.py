@@ -45,7 +45,7 @@ def test_a_browser_shows_what_json_says_and_what_changes(sandbox, start, short_t
     process, url = start(
         *("remote", "web", "--listen", "127.0.0.1:0", "--token", str(token), "--allow-actions"),
     )
-    assert "whoever has this address can release and stop" in process.stderr.readline()
+    assert "everybody who has this address can release and stop" in process.stderr.readline()
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert re.search(rf"/#token={token.read_text().strip()}&actions=[\w-]{{43}}$", url)
     with chromium() as browser:

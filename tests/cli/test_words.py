@@ -26,7 +26,8 @@ def options(command):
 
 def known(text):
     """Whether all that an answer tells people to type is there."""
-    verbs = [*ROOT.commands.values(), *ROOT.commands["runs"].commands.values()]
+    groups = (ROOT, REMOTE, ROOT.commands["runs"], ROOT.commands["remotes"])
+    verbs = [verb for group in groups for verb in group.commands.values()]
     everything = {name for verb in verbs for name in options(verb)}
     everything |= options(REMOTE) | {"--"}
     for option in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text):
@@ -66,7 +67,8 @@ def test_a_foreign_option_is_answered_with_one_of_ours(word):
 
 @pytest.mark.parametrize(("verb", "option"), ANSWERS)
 def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(verb, option):
-    command = ROOT
+    # Some verbs are only those of genvx remote.
+    command = ROOT if verb.split()[0] in ROOT.commands else REMOTE
     for word in verb.split():
         command = command.commands[word]
     assert option not in options(command)
@@ -84,6 +86,13 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
         (["remote", "run", "--count", "2", "x"], "there is no --count here; --gpus N"),
         (["help", "scancel"], "genvx release ENV"),
         (["remote", "config"], "config is for this machine only: genvx config"),
+        (["cluster", "ray"], "cluster is for the hosts of genvx remote: genvx remote cluster\n"),
+        (["ray"], "genvx remote cluster ray (or dask) -N 2 -g 4 -- CMD"),
+        (["serve", "-N", "2", "x"], "a server is on one host"),
+        (["run", "--workdir", ".", "x"], "--project DIR (of genvx run --detach) sends a directory"),
+        (["sweep", "--trials", "many", "x"], "'many' is not a whole number; see genvx sweep"),
+        (["serve", "--port", "0", "x"], "0 is not from 1 to 65535; see genvx serve --help"),
+        (["devices", "--interval", "0"], "is not from 0.2 to 3600; see genvx devices --help"),
         (["devices", "-H", "a"], "genvx remote -H A,B devices"),
         (["remote", "run", "--host", "a", "x"], "--only-host NAME takes some of those"),
         (["remote", "run", "-t", "2:00:00", "x"], "--time 2h ends it"),

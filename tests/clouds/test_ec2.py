@@ -93,7 +93,10 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
     status = typed("remotes", "status", "v100", code=2)
     assert "remote v100 is not started; start it: genvx remotes start v100" in status.err
     asked = typed("remotes", "start", "v100", code=2)
-    assert "this would start a new g5.12xlarge in us-east-2; -y does it unasked" in asked.err
+    assert (
+        "this would start a new g5.12xlarge in us-east-2; -y does it without a question"
+        in asked.err
+    )
     assert cloud.instances() == []
 
     # Two start it at once.
@@ -232,8 +235,8 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
     assert unknown in refused(DescribeInstances="UnauthorizedOperation")
     assert unknown in typed("remotes", "stop", "v100", "-y", code=4).err
     assert refused(RunInstances="UnauthorizedOperation") == (
-        "genvx: could not start a machine: AWS does not allow ec2:RunInstances; whoever manages "
-        f"the account can allow it{nothing}"
+        "genvx: could not start a machine: AWS does not allow ec2:RunInstances; ask the "
+        f"administrator of the account to allow it{nothing}"
     )
     said = refused(RunInstances="InsufficientInstanceCapacity")
     assert said.startswith("genvx: could not start a machine: EC2 has no g5.12xlarge left in us-ea")
@@ -261,7 +264,7 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=30)
         assert process.returncode == 130
-        assert f"interrupted; it was to get into its machine; {bill}\n" in rest
+        assert f"interrupted while trying to get into its machine; {bill}\n" in rest
         assert "to go on: genvx remotes start v100\n" in rest
 
     # Nobody says from where we come.

@@ -30,7 +30,7 @@ def refused(store, act, operation, code, status, message=""):
 @pytest.mark.parametrize(
     ("code", "status", "said"),
     [
-        ("AccessDenied", 403, "does not allow s3:ListBucket; whoever manages the account"),
+        ("AccessDenied", 403, "does not allow s3:ListBucket; ask the administrator"),
         ("SlowDown", 503, "too many requests of this account now (SlowDown); try again"),
         ("ServiceUnavailable", 503, "too many requests of this account now"),
         ("RequestTimeTooSkewed", 403, "is this clock right?"),

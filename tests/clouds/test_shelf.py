@@ -115,7 +115,7 @@ def test_the_whole_life_of_a_shelf_also_with_local_state_deleted(
 
     for words in (("run", "true"), ("devices",), ("runs", "stop", "best"), ("watch", "best")):
         assert "nothing runs there" in typed("--remote", "shelf", *words, code=2).err
-    assert "-y does it unasked" in typed("remotes", "stop", "shelf", code=2).err
+    assert "-y does it without a question" in typed("remotes", "stop", "shelf", code=2).err
     cloud.client("s3").put_object(Bucket="my-runs", Key="other", Body=b"")
     assert "such as other; --force" in typed("remotes", "stop", "shelf", "-y", code=2).err
     assert "with 1 run" in typed("remotes", "stop", "shelf", "-y", "--force").out
@@ -202,7 +202,7 @@ def test_a_store_that_ignores_conditions_is_found_out_once_and_said(tmp_path):
             store.put(Made())
             store.label("0123abcd", "x")
         assert len(said) == 2
-        assert "ignores conditions" in said[0]
+        assert "ignores conditional writes" in said[0]
         probes = [key for key in server.objects if "probe" in key]
         assert probes == []
         assert json.loads(server.objects["lab/runs/shelf.json"])["conditions"] is False

@@ -69,6 +69,13 @@ def test_without_gpus_no_device_is_asked_for(runtime):
     assert not any(word.startswith(("--gpus", "--device", "--nv")) for word in found)
 
 
+def test_an_image_that_asks_hooks_for_all_gpus_does_not_get_them():
+    asked = "NVIDIA_VISIBLE_DEVICES"
+    assert container.hook_variables(Runtime.PODMAN, GPUS) == {asked: "void"}
+    assert container.hook_variables(Runtime.DOCKER, GPUS) == {asked: "GPU-aaaa,GPU-bbbb"}
+    assert container.hook_variables(Runtime.DOCKER, ()) == {asked: "void"}
+
+
 @pytest.mark.parametrize("runtime", list(Runtime))
 def test_no_word_has_the_value_of_a_variable_that_the_client_can_pass_on(runtime):
     assert not any("secret" in word for word in words(runtime))

@@ -115,7 +115,8 @@ def test_a_package_that_is_missing_is_named(tmp_path, name):
     package = {"torchrun": "torch"}.get(name, name)
     assert (answer.returncode, answer.stderr) == (
         127,
-        f"genvx: --launcher {name} needs the Python package {package} on this host\n",
+        f"genvx: --launcher {name} needs the Python package {package} on this host: "
+        f"pip install {package}\n",
     )
 
 

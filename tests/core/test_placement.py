@@ -185,7 +185,7 @@ def test_much_memory_that_no_visible_process_has_is_somebodys(used, processes, s
 @pytest.mark.parametrize(
     ("used", "processes", "fits"),
     [
-        (10 * GIB, (), True),  # he has died just now, or is in a container
+        (10 * GIB, (), True),  # it has ended just now, or is in a container
         (12 * GIB, (process(RAZ.uid, memory=12 * GIB),), True),
         (60 * GIB, (process(RAZ.uid, memory=None),), True),
         (30 * GIB, (process(RAZ.uid, memory=2 * GIB),), False),

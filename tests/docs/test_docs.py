@@ -91,6 +91,33 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def anchors_of(page):
+    """What a link behind # can name: headings as GitHub writes them, and ids."""
+    text = page.read_text()
+    found = set(re.findall(r'<a id="([^"]+)">', text))
+    for heading in re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M):
+        found.add(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_into_pages_lead_to_headings(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text()):
+        other = page.parent / target if target else page
+        if not target.startswith("http") and other.suffix == ".md":
+            assert anchor in anchors_of(other), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_row_of_a_table_belongs_to_a_table(page):
+    # Behind an empty line, a row without a head is shown as text with bars in it.
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = table.splitlines()
+        assert len(rows) > 2, rows[0]
+        assert set(rows[1]) <= set("|-: "), rows[0]
+
+
 def test_every_option_of_a_hostfile_is_documented():
     text = (ROOT / "docs/how-to/hosts-and-ssh.md").read_text()
     for option in (*hostfile.OPTIONS, *hostfile.IGNORED):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import venv
 import pytest
 
 from tests.conftest import run_genvx
-from tests.engines.seen import processes_with
+from tests.engines.seen import nothing_is_left, processes_with
 from tests.helpers import end, genvx_env, held_on_hosts, on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
@@ -64,21 +63,13 @@ with genvx.Fleet.from_hostfile(os.environ["GENVX_HOSTFILE"]) as fleet:
 """
 
 
-@pytest.fixture
-def token():
-    return secrets.token_hex(8)
-
-
-def nothing_is_left(token):
-    until(lambda: not held_on_hosts(), "the leases end", patience=90)
-    until(lambda: not processes_with("GENVX_TEST_TOKEN", token), "all processes end", patience=90)
-
-
 def see(engine, program, python, token):
     """Run a program on a cluster; return its exit code, and the GPUs that its tasks saw."""
     answer = run_genvx(
         *("remote", "cluster", engine, "-N", "2", "-g", "1", "--python", python),
-        *("--env", f"GENVX_TEST_TOKEN={token}", "--", "python3", "-c", program),
+        # A profile of somebody may have another token of Ray's.
+        *("--env", f"GENVX_TEST_TOKEN={token}", "--env", "RAY_AUTH_TOKEN=another"),
+        *("--", "python3", "-c", program),
         timeout=140,
     )
     lines = [line for line in answer.stdout.splitlines() if line.startswith("[")]
@@ -137,6 +128,15 @@ def test_an_engine_that_is_not_installed_is_one_line_that_says_what_to_install(h
     until(lambda: not held_on_hosts())
 
 
+def test_a_command_that_is_not_there_is_said_before_the_engine_starts(hosts):
+    python = ("--python", sys.executable)
+    answer = run_genvx("remote", "cluster", "dask", "-N", "2", *python, "--", "no-such-program")
+    assert answer.returncode == 127
+    assert answer.stderr.endswith("genvx: gpu-server-1: command not found: no-such-program\n")
+    assert "is ready" not in answer.stderr
+    until(lambda: not held_on_hosts())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -185,10 +185,10 @@ def test_a_program_of_this_machine_reaches_a_held_ray_cluster_through_a_tunnel(
     )
     try:
         address = process.stdout.readline().strip()
-        said = ""
-        while "export " not in said:
-            said = process.stderr.readline()
-            assert said, "it says how to reach it"
+        lines = []
+        while not (said := process.stderr.readline()).count("export "):
+            assert said, "".join(lines)
+            lines.append(said)
         answer = subprocess.run(
             [
                 *("sh", "-c", f'{said[said.index("export ") :]}\nexec "$@"', "sh"),

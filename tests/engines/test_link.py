@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -60,10 +61,102 @@ def test_a_stranger_is_not_let_in(ends):
 
 def test_another_server_on_the_port_of_node_0_is_not_believed(ends):
     node, comer = ends
-    node.send(nonce="1")
-    node.send(proof="made up")
+    node.send(nonce="1" * 32)
+    node.sock.sendall(b"made-up {}\n")
     with pytest.raises(ConnectionError, match="something else listens"):
         greet(comer, "secret", kind="node")
+
+
+@pytest.fixture
+def between():
+    """Node 0 and who comes, and the two ends of who is between them."""
+    with contextlib.ExitStack() as stack:
+        socks = [each for _ in range(2) for each in socket.socketpair()]
+        for each in socks:
+            stack.enter_context(each).settimeout(10)
+        node, theirs, ours, comer = socks
+        yield Link(node), theirs.makefile("rwb", 0), ours.makefile("rwb", 0), Link(comer)
+
+
+def introduced(node, comer, theirs, ours, change=lambda line: line):
+    """Have both introduce themselves through who is between; return what node 0 hears, or why it
+    does not, and what the other makes of it.
+    """
+    found = []
+
+    def greeted():
+        try:
+            greet(comer, "secret", kind="node", name="one")
+            found.append("")
+        except OSError as error:
+            found.append(str(error))
+
+    threads = [threading.Thread(target=greeted)]
+    threads.append(threading.Thread(target=lambda: pass_on(theirs, ours, change)))
+    for each in threads:
+        each.start()
+    try:
+        hello = welcome(node, "secret")
+    except OSError as error:
+        hello = str(error)
+        node.close()
+    for each in threads:
+        each.join()
+    return hello, found[0]
+
+
+def pass_on(theirs, ours, change):
+    ours.write(theirs.readline())
+    theirs.write(change(ours.readline()))
+    ours.write(theirs.readline() or b"?\n")
+
+
+@pytest.mark.parametrize("word", [b"node", b"one"])
+def test_who_is_between_two_cannot_change_how_one_introduces_itself(between, word):
+    node, theirs, ours, comer = between
+    change = lambda line: line.replace(word, b"more")  # noqa: E731
+    hello, found = introduced(node, comer, theirs, ours, change)
+    assert (hello, found) == ("it does not know the secret", "something else listens there")
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda line: line.replace(b"there", b"other"),
+        lambda line: line.replace(b"{", b"{ "),
+        lambda line: b"0" * 64 + line[64:],
+        lambda line: line[65:],
+        lambda line: b"\xff\xc3" + line,
+        lambda line: b"\n",
+        lambda line: line + line,
+        lambda line: b"",
+    ],
+)
+def test_who_is_between_two_that_have_met_can_neither_change_nor_repeat_nor_drop_a_line(
+    between, forge
+):
+    node, theirs, ours, comer = between
+    hello, found = introduced(node, comer, theirs, ours)
+    assert (hello["name"], found) == ("one", "")
+    node.send(head="there")
+    ours.write(forge(theirs.readline()))
+    node.send(head="next")
+    ours.write(theirs.readline())
+    heard = []
+    with pytest.raises(ConnectionError, match="it does not know the secret"):
+        while True:
+            heard.append(comer.read())
+    assert heard in ([], [{"head": "there"}])
+
+
+def test_a_line_is_not_sent_back_to_who_said_it(between):
+    node, theirs, ours, comer = between
+    introduced(node, comer, theirs, ours)
+    # Both have said one line.
+    node.send(over=True)
+    theirs.write(theirs.readline())
+    with pytest.raises(ConnectionError, match="it does not know the secret"):
+        node.read()
 
 
 def test_a_plan_shows_its_secrets_to_nobody_who_prints_it():

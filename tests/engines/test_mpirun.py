@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from genvx.engines.onhost import mpi
-from genvx.engines.onhost.engines import Failure
-from genvx.engines.onhost.link import Link, proof
+from genvx.engines.onhost.life import Failure
+from genvx.engines.onhost.link import Link
 from tests.conftest import run_genvx
 from tests.engines.seen import processes_with
 from tests.helpers import end, held_on_hosts, start_genvx, until
@@ -129,37 +129,63 @@ def member(monkeypatch, tmp_path):
         yield mpi.Member({"secret": "secret", "id": "0"}), Link(ours), Link(theirs)
 
 
-def sent(number, command, *, secret="secret", nonce="nonce"):
-    mac = proof(secret, f"run {number} {command}", nonce)
-    return {"number": number, "command": command, "proof": mac}
-
-
 def test_a_member_runs_what_node_0_asks_for(member):
     mine, link, head = member
-    mine._start(link, sent(1, "echo out; exit 4"), "nonce")
+    mine._start(link, {"number": 1, "command": "echo out; exit 4"})
     assert head.read()["data"] == "b3V0Cg=="
     assert head.read() == {"number": 1, "code": 4}
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "said",
     [
-        sent(2, "touch FILE", secret="another"),
-        sent(2, "touch FILE", nonce="that of another link"),
-        {**sent(2, "true"), "command": "touch FILE"},
-        {**sent(2, "touch FILE"), "number": 3},
-        {**sent(2, "touch FILE"), "proof": "\udcff\u00e9"},
-        sent(1, "touch FILE"),
         {"number": True, "command": "touch FILE"},
-        {"number": 2, "command": ["touch", "FILE"]},
+        {"command": "touch FILE"},
+        {"number": 1, "command": ["touch", "FILE"]},
     ],
 )
-def test_a_member_runs_no_command_that_is_not_node_0s_and_none_twice(member, tmp_path, changed):
-    mine, link, head = member
-    mine._start(link, sent(1, "true"), "nonce")
-    assert head.read() == {"number": 1, "code": 0}
-    before = threading.active_count()
-    with pytest.raises(Failure):
-        mine._start(link, changed, "nonce")
-    assert threading.active_count() <= before
+def test_a_member_runs_nothing_that_is_no_command(member, tmp_path, monkeypatch, said):
+    mine, link, _ = member
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Failure, match="does not speak the protocol of genvx"):
+        mine._start(link, said)
+    assert not mine._processes
     assert not (tmp_path / "FILE").exists()
+
+
+@pytest.fixture
+def head(monkeypatch):
+    """Node 0 of two without mpirun."""
+    for name in ("Mpirun", "Way", "Scratch"):
+        monkeypatch.setattr(mpi, name, lambda *_: SimpleNamespace(version="4"))
+    monkeypatch.setenv("NNODES", "2")
+    return mpi.Head({"secret": "secret", "id": "0"}, [])
+
+
+def test_node_0_takes_no_notice_of_an_agent_that_was_killed_before_it_had_asked(head):
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.sendall(b'{"node": "genvx-')
+        theirs.close()
+        head._ask(ours)
+
+
+@pytest.mark.parametrize("slots", [0, -1, 10**9, "2", None, True])
+def test_a_member_that_says_it_has_an_odd_number_of_gpus_is_none(head, slots):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        head._meet(Link(ours), {"rank": 1, "slots": slots, "version": "4"})
+    assert not head._members
+
+
+@pytest.mark.parametrize(
+    "said", [{"code": "0"}, {"code": None}, {"data": 1}, {"to": 2}, {"number": "1", "code": 0}]
+)
+def test_what_a_member_says_otherwise_ends_nothing(head, said):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(10)
+        head._waiting[1, 1] = ours
+        head._hear(1, {"number": 1, **said})
+        head._hear(1, {"number": 1, "code": 3})
+        assert theirs.makefile("rb").read() == b'{"code": 3}\n'

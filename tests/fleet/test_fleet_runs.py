@@ -26,9 +26,8 @@ from genvx.fleet.detaching.detached import Request
 from genvx.fleet.detaching.merged import merged
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hosts.hostfile import load
-from genvx.local import processes
 from genvx.testing import FakeHost, Played
-from tests.helpers import until
+from tests.helpers import children_of, command_line, processes_with, until
 
 GOES_ON = Played(code=None)
 GONE = HostUnreachable("gone")
@@ -199,29 +198,11 @@ def test_following_goes_on_when_the_host_answers_again(monkeypatch):
 
 def _kill_connections(sandbox):
     """Kill what serves the connections to the hosts of a sandbox; return how many there were."""
-    listeners = [pid for pid in processes.pids() if sandbox.directory.encode() in _command(pid)]
-    serving = [
-        pid for pid in processes.pids() if _parent(pid) in listeners and b"sshd" in _command(pid)
-    ]
+    listeners = processes_with(sandbox.directory)
+    serving = [pid for pid in children_of(*listeners) if b"sshd" in command_line(pid)]
     for pid in serving:
         os.kill(pid, signal.SIGKILL)
     return len(serving)
-
-
-def _command(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _parent(pid):
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except OSError:
-        return None
 
 
 @pytest.mark.needs("openssh")

@@ -31,10 +31,9 @@ from genvx.fleet.hosts.hostfile import load
 from genvx.fleet.tunnels.forward import Forward
 from genvx.fleet.tunnels.listening import Listening
 from genvx.fleet.tunnels.tunnel import Tunnel
-from genvx.local import processes
 from genvx.testing import FakeHost, Played
 from tests.doors import door
-from tests.helpers import PATIENCE, until
+from tests.helpers import PATIENCE, children_of, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -156,11 +155,9 @@ def sum_of(port: int, blocks: int) -> bool:
 
 def kill_connections(sandbox) -> None:
     """Kill the processes that serve the connections to the host."""
-    for pid in processes.pids():
+    for pid in children_of(sandbox.servers[0].pid):
         with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) == sandbox.servers[0].pid:
-                os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

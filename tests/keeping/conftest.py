@@ -6,8 +6,7 @@ import signal
 
 import pytest
 
-from tests.helpers import ROOT, until
-from tests.keeping.keepers import processes
+from tests.helpers import ROOT, processes_with, until
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def keeps(short_tmp, monkeypatch):
     keeps_in = run / "genvx"
     yield keeps_in
     # Also those that a failed test has left stopped, or without a socket.
-    for pid in processes(f"genvx.keeping\0{keeps_in}\0"):
+    for pid in processes_with(f"genvx.keeping\0{keeps_in}\0"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    until(lambda: not processes(f"genvx.keeping\0{keeps_in}\0"), "the keepers end")
+    until(lambda: not processes_with(f"genvx.keeping\0{keeps_in}\0"), "the keepers end")

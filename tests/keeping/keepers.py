@@ -2,11 +2,15 @@
 
 import contextlib
 import os
-from pathlib import Path
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 from genvx.keeping import asking, starting
 from genvx.sandbox import record
-from tests.helpers import alive, until
+from tests.conftest import run_genvx
+from tests.helpers import alive, children_of, processes_with, until
 
 
 def pids() -> list[int]:
@@ -31,14 +35,37 @@ def kept() -> list[str]:
 
 def agents(sandbox: record.Sandbox) -> list[int]:
     """The agents that stay on hosts."""
-    return processes(f"{sandbox.directory}/bin/python3")
+    return processes_with(f"{sandbox.directory}/bin/python3")
 
 
-def processes(words: str) -> list[int]:
-    """The processes with these words in their command."""
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if name.isdigit() and words.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
-                found.append(int(name))
-    return [pid for pid in found if alive(pid)]
+def sessions(sandbox: record.Sandbox) -> list[int]:
+    """The processes of sshd that serve connections to hosts."""
+    return [pid for pid in children_of(*(each.pid for each in sandbox.servers)) if alive(pid)]
+
+
+def loaded_by(names: Sequence[str], *words: str) -> list[str]:
+    """Run genvx; return which of these modules it has loaded. Its exit code must be 0, and it must
+    say nothing on stderr.
+    """
+    program = (
+        "import sys; from genvx.cli.main import run; code = run(sys.argv[1:]); "
+        f"print(*(n for n in {tuple(names)!r} if n in sys.modules), file=sys.stderr); "
+        "sys.exit(code)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60
+    )
+    assert answer.returncode == 0, answer
+    *said, found = answer.stderr.splitlines()
+    assert not said, answer
+    return found.split()
+
+
+def cold(*words: str, **options: Any) -> tuple[int, str, str]:
+    """Run genvx without a keeper; return its exit code and what it says."""
+    return told(run_genvx(*words, env={"GENVX_KEEP": "0"}, **options))
+
+
+def told(answer: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    """The exit code of a command, and what it has said."""
+    return answer.returncode, answer.stdout, answer.stderr

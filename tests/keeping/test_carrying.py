@@ -21,18 +21,14 @@ from tests.helpers import (
     genvx_argv,
     genvx_env,
     held_on_hosts,
+    parent_of,
+    processes_with,
     start_genvx,
     until,
 )
-from tests.keeping.keepers import agents, kept, pids, processes, start
+from tests.keeping.keepers import agents, cold, kept, loaded_by, pids, sessions, start, told
 
 COLD = {"GENVX_KEEP": "0"}
-# Says last which of these it has loaded: without them it has no connection of its own.
-_TELLS = (
-    "import sys; from genvx.cli.main import run; code = run(sys.argv[1:]); "
-    "print(*(n for n in ('paramiko', 'fabric', 'typer') if n in sys.modules), file=sys.stderr); "
-    "sys.exit(code)"
-)
 
 
 @pytest.fixture
@@ -45,12 +41,8 @@ def carried(make_sandbox, keeps):
 
 
 def carries() -> bool:
-    """Whether a command is carried now."""
-    answer = subprocess.run(
-        [sys.executable, "-c", _TELLS, *words("true")], capture_output=True, text=True, timeout=60
-    )
-    assert answer.returncode == 0, answer
-    return answer.stderr == "\n"
+    """Whether a command is carried now: without these it has no connection of its own."""
+    return not loaded_by(("paramiko", "fabric", "typer"), *words("true"))
 
 
 def words(*command: str) -> list[str]:
@@ -62,21 +54,14 @@ def carriers(keeps: Path) -> list[int]:
     (keeper,) = pids()
     return [
         pid
-        for pid in processes(f"genvx.keeping\0{keeps}\0")
-        if pid != keeper and parent(pid) != keeper
+        for pid in processes_with(f"genvx.keeping\0{keeps}\0")
+        if pid != keeper and parent_of(pid) != keeper
     ]
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def both(*command: str, **options) -> None:
     """Run a command with a carrier and without; nothing may differ."""
-    warm = run_genvx(*words(*command), **options)
-    cold = run_genvx(*words(*command), env=COLD, **options)
-    told = [(each.returncode, each.stdout, each.stderr) for each in (warm, cold)]
-    assert told[0] == told[1]
+    assert told(run_genvx(*words(*command), **options)) == cold(*words(*command), **options)
 
 
 def test_it_is_like_one_with_a_connection_of_its_own(carried, keeps, tmp_path):
@@ -176,7 +161,7 @@ def test_a_run_outlives_the_keeper_whatever_ends_that(carried, keeps):
         assert process.stdout.read() == "all of it\n"
         assert process.wait(PATIENCE) == 0
     until(lambda: not alive(carrier), "a carrier without a keeper ends with its run")
-    until(lambda: not processes(f"genvx.keeping\0{keeps}\0"), "nothing is left")
+    until(lambda: not processes_with(f"genvx.keeping\0{keeps}\0"), "nothing is left")
     until(lambda: not agents(carried), "no agent is left")
     assert run_genvx(*words("true")).returncode == 0
 
@@ -220,7 +205,7 @@ def test_what_ssh_would_refuse_now_is_refused_and_what_is_new_there_counts(carri
             os.kill(pid, signal.SIGKILL)
     assert carries()
     # Connections that are silent.
-    stopped = [pid for server in carried.servers for pid in children(server.pid)]
+    stopped = sessions(carried)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     assert run_genvx(*words("true")).returncode == 0
@@ -236,11 +221,6 @@ def test_what_ssh_would_refuse_now_is_refused_and_what_is_new_there_counts(carri
     assert answer.returncode == 4
     assert "host-key" in answer.stderr or "is not known" in answer.stderr, answer
     known.write_text(before)
-
-
-def children(pid: int) -> list[int]:
-    answer = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    return [int(each) for each in answer.stdout.split()]
 
 
 def test_one_of_another_version_carries_nothing(carried, monkeypatch):

@@ -15,12 +15,11 @@ from pathlib import Path
 import pytest
 
 from genvx.keeping import places
-from genvx.sandbox import record
 from tests.capabilities import USER_A
 from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, genvx_argv, genvx_env, until
-from tests.keeping.keepers import agents, kept, pids, start
+from tests.keeping.keepers import agents, cold, kept, loaded_by, pids, sessions, start, told
 
 HEAVY = ("fabric", "paramiko", "typer", "click", "cryptography", "subprocess", "hashlib", "secrets")
 
@@ -46,15 +45,8 @@ def test_a_person_gets_the_same_answers_faster_and_leaves_nothing(make_sandbox, 
     # The answers are those of this moment, and the command has loaded little.
     with_gpu = run_genvx("remote", "-H", sandbox.hosts[0].name, "acquire", "--gpus=1", "--for=9m")
     assert with_gpu.returncode == 0, with_gpu
-    program = (
-        "import sys; from genvx.cli.main import run; code = run(['remote', 'envs', '--json']); "
-        f"sys.stderr.write(' '.join(n for n in {HEAVY!r} if n in sys.modules)); sys.exit(code)"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
-    )
-    assert (answer.returncode, answer.stderr) == (0, "")
-    hosts = json.loads(answer.stdout)["hosts"]
+    assert loaded_by(HEAVY, "remote", "envs", "--json") == []
+    hosts = checked(run_genvx("remote", "envs", "--json"))["hosts"]
     assert [len(host["environments"]) for host in hosts] == [1, 0]
     assert run_genvx("remote", "run", "-q", "--gpus=1", "--", "echo", "here").stdout == "here\n"
     for verb in ("runs", "status", "queue", "policy"):
@@ -92,7 +84,7 @@ def test_what_ssh_would_refuse_now_is_refused_with_a_connection_there(make_sandb
     warm = run_genvx("remote", "devices")
     assert warm.stderr.startswith(f"{first}: host-key: ")
     assert kept() == [sandbox.hosts[1].name]
-    assert (warm.returncode, warm.stderr) == _cold("devices")
+    assert told(warm) == cold("remote", "devices")
     known.write_text("".join(lines))
     devices()
     # A host that moves: the name stands for another machine now.
@@ -100,12 +92,7 @@ def test_what_ssh_would_refuse_now_is_refused_with_a_connection_there(make_sandb
     config.write_text(config.read_text().replace(f"Port {sandbox.hosts[0].port}", "Port 1"))
     warm = run_genvx("remote", "devices")
     assert warm.stderr.startswith(f"{first}: refused: ")
-    assert (warm.returncode, warm.stderr) == _cold("devices")
-
-
-def _cold(verb: str) -> tuple[int, str]:
-    answer = run_genvx("remote", verb, env={"GENVX_KEEP": "0"})
-    return answer.returncode, answer.stderr
+    assert told(warm) == cold("remote", "devices")
 
 
 def test_a_proxy_command_that_needs_variables_of_the_command_works(
@@ -224,16 +211,6 @@ def test_a_host_that_is_silent_or_was_away_answers_again(make_sandbox, keeps):
         os.kill(pid, signal.SIGKILL)
     assert devices() == right
     until(lambda: len(agents(sandbox)) == 2, "no agent is left of connections that are gone")
-
-
-def sessions(sandbox: record.Sandbox) -> list[int]:
-    """The processes of sshd that serve connections."""
-    answer = subprocess.run(
-        ["pgrep", "-P", ",".join(str(each.pid) for each in sandbox.servers)],
-        capture_output=True,
-        text=True,
-    )
-    return [pid for pid in map(int, answer.stdout.split()) if alive(pid)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")

@@ -8,6 +8,9 @@ from genvx.core.requests.ask import Ask, Join
 from genvx.core.value import field, value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from genvx.cli.ask.where import Where
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
     from genvx.fleet.hosts.selection import Selection
@@ -53,3 +56,22 @@ class Request:
         if self.environment is not None:
             return Join(self.environment, command)
         return self.ask(command)
+
+
+def assumed(where: Where, request: Request, what: str) -> Callable[[], None]:
+    """Return what says, once, that `what` has no GPU because none was asked for, and which keys of
+    a remote have no effect. A verb calls it when nothing that was typed is wrong.
+
+    Raises:
+        UnknownRemote: there is no such remote. InvalidRemotes: its file has a fault.
+    """
+    notes = where.remote_notes()
+    if not request.counted and request.environment is None:
+        notes.insert(0, f"without --gpus {what} holds no GPU, and sees none")
+
+    def say() -> None:
+        # It is reached again where a project that is changed meanwhile is read again.
+        while notes:
+            where.note(notes.pop(0))
+
+    return say

@@ -41,6 +41,12 @@ def setup(command: str = "the command") -> Any:
     )
 
 
+def image(what: str = "the command") -> Any:
+    """--image; what: that starts there."""
+    text = f"Start {what} in a container of this image."
+    return Option("--image", metavar="IMAGE", help=text)
+
+
 def retries(
     text: str = "Start it again when it fails, N times at most, after pauses that grow.",
 ) -> Any:
@@ -63,7 +69,7 @@ def notify(when: str = "it ends, gets its GPUs, or idles") -> Any:
     return Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
-        help=f"Who is told when {when} (repeatable).",
+        help=f"Send a message when {when} (repeatable).",
     )
 
 
@@ -92,7 +98,7 @@ Launcher = Annotated[
     Option(
         "--launcher",
         metavar="NAME",
-        help="Start the script with torchrun, accelerate, deepspeed or mpirun, on each GPU.",
+        help="Start a process for each GPU: torchrun, accelerate, deepspeed or mpirun.",
     ),
 ]
 Mixed = Annotated[bool, Option("--mixed", help="With --nodes: allow different models of GPU.")]
@@ -101,7 +107,7 @@ NoStdin = Annotated[
 ]
 Detached = Annotated[
     bool,
-    Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
+    Option("-d", "--detach", help="Let it go on when genvx ends; print the id of the run."),
 ]
 Watched = Annotated[
     bool,
@@ -111,30 +117,30 @@ Chdir = Annotated[str | None, chdir()]
 Project = Annotated[str | None, project()]
 FollowLinks = Annotated[
     bool,
-    Option("--follow-links", help="With --project: send what links outside of it lead to."),
+    Option(
+        "--follow-links", help="With --project: send the files to which links outside of it lead."
+    ),
 ]
 Python = Annotated[str | None, python()]
 Extra = Annotated[
     list[str] | None,
-    Option("--extra", metavar="NAME", help="With --project: what this extra of it needs, too."),
+    Option(
+        "--extra",
+        metavar="NAME",
+        help="With --project: also install this extra of it (repeatable).",
+    ),
 ]
 Wheels = Annotated[
     str | None,
     Option(
         "--wheels",
         metavar="DIR",
-        help="With --project: install only from the packages in this directory, which travel too.",
+        help="With --project: install only packages of this directory, which are sent along.",
     ),
 ]
 Setup = Annotated[str | None, setup()]
-Image = Annotated[
-    str | None,
-    Option(
-        "--image",
-        metavar="IMAGE",
-        help="Start the command in a container of this image.",
-    ),
-]
+Image = Annotated[str | None, image()]
+ImageOfShell = Annotated[str | None, image("the shell")]
 RuntimeOfRun = Annotated[
     str | None,
     Option(
@@ -148,7 +154,7 @@ MountOfRun = Annotated[
     Option(
         "--mount",
         metavar="A:B[:ro]",
-        help="With --image: show this path of the host there in the container (repeatable).",
+        help="With --image: have the path A of the host as B in the container (repeatable).",
     ),
 ]
 Yes = Annotated[bool, Option("-y", "--yes", help="With --project: send it, however large it is.")]

@@ -32,7 +32,7 @@ Local = Annotated[
         metavar="PORT",
         min=1,
         max=65535,
-        help="Remote: port of this machine that leads to it (default: the same).",
+        help="Remote: port of this machine for the tunnel (default: the same).",
     ),
 ]
 Detached = Annotated[
@@ -40,7 +40,7 @@ Detached = Annotated[
     Option(
         "-d",
         "--detach",
-        help="Remote: print the id of the run once it answers, and leave it without a tunnel.",
+        help="Remote: print the id of the run once it answers, and open no tunnel.",
     ),
 ]
 Retries = Annotated[int, runoptions.retries()]

@@ -27,9 +27,17 @@ _HOLDS_ITSELF = ("bash", "zsh")
 
 
 def activate_shell(
-    where: Where, request: Request, text: str, command: list[str] | None, *, prompted: bool
+    where: Where,
+    request: Request,
+    text: str,
+    command: list[str] | None,
+    *,
+    prompted: bool,
+    boxed: bool = False,
 ) -> int:
     """Activate the shell that asks, which says in `text` how; return the exit code.
+
+    boxed: whether a shell in a container is wanted, which is another one.
 
     Raises:
         InvalidInput: it is activated already, or is no shell with our functions.
@@ -37,7 +45,7 @@ def activate_shell(
     from genvx.local.host import LocalHost
 
     asking = Asking.parse(text)
-    if where.remote or command:
+    if where.remote or command or boxed:
         return ELSEWHERE
     if asking.active:
         raise InvalidInput(

@@ -75,7 +75,7 @@ VERBS = (
         "runs",
         "runs.group",
         RUNS,
-        "Runs: commands that go on without us (genvx run --detach)",
+        "Runs: commands that go on when genvx ends (genvx run --detach)",
     ),
     Entry(
         "watch", "runs.watch", RUNS, "Show the output of a run until it ends; exit with its code"
@@ -108,12 +108,12 @@ VERBS = (
         "Open a shell inside of a live run, or run a command there",
         divided=True,
     ),
-    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
+    Entry("tunnel", "runs.tunnel", RUNS, "Open tunnels from this machine to ports of a run"),
     Entry(
         "serve",
         "runs.serve",
         RUNS,
-        "Run a server that holds GPUs, and lead a port of this machine to it",
+        "Run a server that holds GPUs, and open a tunnel to it",
         runs=True,
     ),
     Entry(
@@ -204,7 +204,13 @@ VERBS = (
         remotely=False,
         rare=True,
     ),
-    Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
+    Entry(
+        "remote",
+        "remote",
+        MANY,
+        "The same verbs on many hosts, and clusters of Ray and Dask",
+        remotely=False,
+    ),
     Entry("remotes", "look.remotes", MANY, "Hosts by name, from remotes.yml", remotely=False),
     Entry(
         "start",
@@ -222,7 +228,7 @@ VERBS = (
         "pull",
         "runs.pull",
         RUNS,
-        "Copy what a run has made, or several, to this machine",
+        "Copy what runs have made to this machine",
     ),
     Entry(
         "push",
@@ -256,7 +262,7 @@ VERBS = (
         "notify",
         "setup.notify",
         SET_UP,
-        "Notifiers: who is told of runs",
+        "Notifiers: where messages about runs are sent",
         remotely=False,
         rare=True,
     ),

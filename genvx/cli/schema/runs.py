@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host, plain_error
@@ -173,11 +173,14 @@ def plain_failed_act(host: str, run: str, error: GenvxError) -> Plain:
 
 
 def print_acts(
-    verb: str, acts: Iterable[Plain], failed: Mapping[str, GenvxError] | None = None
+    verb: str,
+    acts: Iterable[Plain],
+    failed: Mapping[str, GenvxError] | None = None,
+    **more: Any,
 ) -> None:
     """Print the JSON document of a verb that acts on runs.
 
-    failed: the hosts that did not say which runs they have, and why.
+    failed: the hosts that did not say which runs they have, and why. more: what else is in it.
     """
     hosts = [failed_host(name, error) for name, error in (failed or {}).items()]
-    print_document(verb, runs=list(acts), failed_hosts=hosts)
+    print_document(verb, runs=list(acts), failed_hosts=hosts, **more)

@@ -13,7 +13,7 @@ from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 remote = Group(
-    """The same verbs on many hosts.
+    """The same verbs on many hosts, and clusters of Ray and Dask.
 
     The hosts are those of -H, --hostfile or --remote, before or after the verb; otherwise those of
     the first of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that

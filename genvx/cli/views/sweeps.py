@@ -158,7 +158,8 @@ class Live:
         """Show a change."""
         if trial is not None and not self._named and not self._quiet:
             self._named = True
-            many = f" of {self._spec.trials} trials" if self._spec.trials else ""
+            trials = self._spec.trials
+            many = f" of {trials} trial{'' if trials == 1 else 's'}" if trials else ""
             self.say(f"sweep {self._spec.id}{many}")
         if trial is not None and trial.is_over and trial.number not in self._told:
             self._told.add(trial.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 from genvx.cli.parse.scan import scan
@@ -40,9 +41,20 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
             table, typed = (RUNS_VERBS, path[:-1]) if path[-1] == "runs" else (VERBS, path)
             if typed not in (["genvx"], ["genvx", "remote"]):
                 return None
-            return _answer(word, table.get(word), " ".join(typed))
+            answer = _answer(word, table.get(word), " ".join(typed))
+            if answer is None and path == ["genvx"] and word in command.commands["remote"].commands:
+                return f"{word} is for the hosts of genvx remote: genvx remote {word}"
+            return answer
         path.append(word)
     return None
+
+
+def plainly(reason: str) -> str:
+    """Return why words were refused, as typer says it, in words for people."""
+    reason = re.sub(r"is not a valid int(eger)?( range)?", "is not a whole number", reason)
+    reason = re.sub(r"is not a valid float( range)?", "is not a number", reason)
+    reason = re.sub(r"is not in the range (\S+)<=x<=(\S+)", r"is not from \1 to \2", reason)
+    return re.sub(r"is not in the range x>=(\S+)", r"is less than \1", reason)
 
 
 def _instead(option: str, context: Any, command: Any) -> str | None:

@@ -12,6 +12,9 @@ _DEVICE = "--device 0,3 takes GPUs by number or UUID"
 _NOT_LIMITED = "genvx hands out GPUs only; processors and memory of a host are not limited"
 _NOTIFY = "--notify mail:ADDRESS (of genvx run --detach) tells you of its end"
 _NO_OUTPUT = "the output comes here; genvx logs shows that of a run that was detached"
+_IMAGE = "--image IMAGE (of genvx run --detach, serve and sweep) starts the command in a container"
+_EACH_GPU = "--launcher torchrun or mpirun (of genvx run) starts a process for each GPU"
+_CODE = "--project DIR (of genvx run --detach) sends a directory, and starts the command in a copy"
 _HOST = "-H A,B (of genvx remote) names hosts, --only-host NAME takes some of those in a hostfile"
 _FORMAT = "--csv or --json, with --no-header and --fields, are for scripts; --as github for pages"
 
@@ -23,7 +26,7 @@ OPTIONS = {
     "--gpus-per-socket": _GPUS,
     "-G": _GPUS,
     "--ntasks": _NODES,
-    "--ntasks-per-node": "a command runs once on each host; torchrun or mpirun start more there",
+    "--ntasks-per-node": _EACH_GPU,
     "-p": _TAGS,
     "--partition": _TAGS,
     "--qos": "policy.toml limits users and groups; genvx policy shows it",
@@ -57,8 +60,13 @@ OPTIONS = {
     "--tail": "genvx logs -n 20 RUN begins with the last 20 lines",
     "--follow": "genvx watch RUN follows the output of a run",
     "-D": "cd there first",
-    "--array": "start one genvx run for each; --wait queues them",
+    "--array": "genvx sweep runs a command with many different parameters",
     "--dependency": "put && between two commands",
+    "--nproc-per-node": _EACH_GPU,
+    "--nproc_per_node": _EACH_GPU,
+    "--np": _EACH_GPU,
+    "--mpi": _EACH_GPU,
+    "--container-image": _IMAGE,
     "--wrap": "write the command after --",
     "--pty": "activate -- CMD runs a command in the terminal",
     "--export": "env NAME=VALUE before the command gives it variables",
@@ -71,7 +79,7 @@ OPTIONS = {
     "--cluster": "-H A,B or --hostfile FILE name the hosts of genvx remote",
     "--down": _TIME,
     "--idle-minutes-to-autostop": _TIME,
-    "--workdir": "cd there first",
+    "--workdir": _CODE,
     "--env": "env NAME=VALUE before the command gives it variables",
     # Genv
     "--count": _GPUS,
@@ -88,7 +96,14 @@ OPTIONS = {
     "--save": "genvx config set KEY VALUE saves at once",
     "--load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
     "--shell": "genvx shell-init lets activate change your shell",
+    # Docker
+    "--container": _IMAGE,
+    "--docker": _IMAGE,
+    "--docker-image": _IMAGE,
+    "--volume": "--mount A:B (beside --image) shows a directory of the host in the container",
+    "--publish": "genvx serve starts a command with a port, and leads to it",
     # Others
+    "--num-workers": _NODES,
     "--mem-gpu": "--gpu-memory 40G takes a part of each GPU",
     "--vram": "--gpu-memory 40G takes a part of each GPU",
     "--model": _GPUS,

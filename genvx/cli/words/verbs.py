@@ -31,6 +31,10 @@ _SHOWS = "{} runs info RUN shows a run, {} status an environment, or a host"
 _LOGIN = "genvx remote activate --gpus N opens a shell on a host that has them"
 _HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
 _LIMITS = "{} policy shows what the administrator allows"
+_CLUSTER = "genvx remote cluster ray (or dask) -N 2 -g 4 -- CMD starts one on leased GPUs"
+_LAUNCH = "{} run -g 2 --launcher torchrun -- train.py starts a process for each GPU"
+_CONTAINER = "{} run -d -g 1 --image IMAGE -- CMD runs a command in a container"
+_SERVE = "{} serve -g 1 -- CMD starts a server on a port that it finds in $PORT"
 _NO_DAEMON = "genvx has no server; nothing needs to be started on a shared machine"
 
 VERBS = {
@@ -102,7 +106,23 @@ VERBS = {
     "unlock": "genvx lock -- CMD keeps the turn while a command runs, and no longer",
     "save": "genvx config set KEY VALUE saves at once",
     "load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
+    # Engines, launchers and servers
+    "ray": _CLUSTER,
+    "dask": _CLUSTER,
+    "mpirun": _LAUNCH,
+    "mpiexec": _LAUNCH,
+    "torchrun": _LAUNCH,
+    "accelerate": _LAUNCH,
+    "deepspeed": _LAUNCH,
+    "deploy": _SERVE,
+    "vllm": _SERVE,
+    "ollama": _SERVE,
+    "hpo": "{} sweep runs a command with many different parameters",
+    "tune": "{} sweep runs a command with many different parameters",
     # Docker, ps and similar commands
+    "docker": _CONTAINER,
+    "podman": _CONTAINER,
+    "container": _CONTAINER,
     "port-forward": PORTS,
     "forward": PORTS,
     "ps": "{} runs shows runs, {} envs who has what",

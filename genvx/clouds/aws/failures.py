@@ -127,7 +127,7 @@ def _answered(error: Any, service: str, operation: str, actions: Mapping[str, st
         action = found[1] if found else actions.get(operation, usual)
         whom = f" for {printable(who[1], 300)}" if who else ""
         return CloudDenied(
-            f"AWS does not allow {action}{whom}; whoever manages the account can allow it",
+            f"AWS does not allow {action}{whom}; ask the administrator of the account to allow it",
             code=shown,
         )
     if code in _EXPIRED:

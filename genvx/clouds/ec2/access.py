@@ -143,7 +143,7 @@ def our_address(url: str) -> str:
     # OSError: no way there, or no answer. ValueError: what answers is no address.
     except (OSError, ValueError):
         raise InvalidInput(
-            f"the address from which you will connect is not known ({url} does not tell it); write "
+            f"the address from which you will connect is not known ({url} does not say it); write "
             "it as ssh-cidr: 203.0.113.7/32"
         ) from None
 

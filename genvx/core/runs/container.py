@@ -28,6 +28,10 @@ USER_LABEL = "genvx.user"
 """The label of a container that has the user id of the owner of its run."""
 LEASE_DESCRIPTOR = 3
 """The descriptor by which podman's container holds the lease; it passes on what follows stderr."""
+OWN_FAILURE = 125
+"""The exit code of podman and docker when the command was never started."""
+SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l")
+"""The words of a login shell in a container: bash where the image has it."""
 
 _PREFIX = "genvx-"
 
@@ -159,7 +163,8 @@ class Inside:
     name: of the container. run: the id of its run. uid, gid: of the owner. place: the absolute path
     at which the command starts. mounts: with absolute sources. devices: the UUIDs of the GPUs;
     without those that are simulated. variables: of the command. tty: whether there is a terminal.
-    init: whether the runtime has a first process that passes signals on.
+    reads: whether the command reads our stdin, as it always does in a terminal. init: whether the
+    runtime has a first process that passes signals on.
     """
 
     name: str
@@ -171,6 +176,7 @@ class Inside:
     devices: tuple[str, ...]
     variables: Mapping[str, str]
     tty: bool = False
+    reads: bool = False
     init: bool = True
 
 
@@ -204,8 +210,10 @@ def words(
     found.append("--security-opt=label=disable")
     if inside.init:
         found.append("--init")
+    if inside.tty or inside.reads:
+        found.append("--interactive")
     if inside.tty:
-        found += ["--tty", "--interactive"]
+        found.append("--tty")
     if runtime is Runtime.PODMAN:
         found.append("--preserve-fds=1")
         if inside.uid:
@@ -233,6 +241,19 @@ def _apptainer(program: str, image: str, inside: Inside, argv: tuple[str, ...]) 
         found += ["--bind", f"{mount.source}:{mount.target}{only}"]
     found += ["--pwd", inside.place]
     return (*found, image, *argv)
+
+
+def hook_variables(runtime: Runtime, devices: tuple[str, ...]) -> dict[str, str]:
+    """Return what keeps NVIDIA's hooks from adding devices to a container.
+
+    Images for CUDA ask for all of them, and where a hook or runtime of NVIDIA's is set up for every
+    container, they get them, whatever the flags say. devices: the UUIDs of those that it may have.
+    """
+    if runtime is Runtime.APPTAINER:
+        return {}
+    # Podman's flags need no hook; docker's are done by it.
+    wanted = ",".join(devices) if runtime is Runtime.DOCKER else ""
+    return {"NVIDIA_VISIBLE_DEVICES": wanted or "void"}
 
 
 def client_variables(
@@ -266,11 +287,11 @@ def ending(
     return (program, "rm", "--force", *waits, name)
 
 
-def signalling(program: str, name: str) -> tuple[str, ...]:
-    """Return the words that send SIGTERM to the command of a container; they fail if it is not
-    running.
+def signalling(program: str, name: str, signal: str = "TERM") -> tuple[str, ...]:
+    """Return the words that send a signal to the command of a container; they fail if it is not
+    running. signal: without SIG.
     """
-    return (program, "kill", "--signal=TERM", name)
+    return (program, "kill", f"--signal={signal}", name)
 
 
 def entering(
@@ -293,8 +314,16 @@ def name_of(run: str) -> str:
     return f"{_PREFIX}{run}"
 
 
+def one_name_of(environment: str, token: str) -> str:
+    """The name of one of several containers of an environment. token: names it among these."""
+    return f"{_PREFIX}{environment}.{token}"
+
+
 def run_of(name: str) -> str:
-    """The id of the run whose container has this name; empty if it is none of ours."""
+    """The id of the run whose container has this name; empty if it is none of ours.
+
+    A container beside runs has the id of its environment in place of it.
+    """
     run = name[len(_PREFIX) :].partition(".")[0] if name.startswith(_PREFIX) else ""
     return run if is_identifier(run) else ""
 
@@ -302,6 +331,16 @@ def run_of(name: str) -> str:
 def listing(program: str, uid: int) -> tuple[str, ...]:
     """Return the words that list the containers of a user's runs: a line each with its name."""
     return (program, "ps", f"--filter=label={USER_LABEL}={uid}", "--format={{.Names}}")
+
+
+def having(program: str, image: str) -> tuple[str, ...]:
+    """Return the words that succeed if an image is on the host."""
+    return (program, "image", "inspect", "--format={{.Id}}", image)
+
+
+def pulling(program: str, image: str) -> str:
+    """What people type to have an image on the host."""
+    return f"{posixpath.basename(program)} pull {image}"
 
 
 def named(program: str, name: str) -> tuple[str, ...]:

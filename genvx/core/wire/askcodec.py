@@ -10,6 +10,7 @@ from genvx.core.wire.forms import Tagged, tagged
 from genvx.core.wire.job import Job
 from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
+    Kind,
     Table,
     flag,
     identifier,
@@ -23,13 +24,33 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from genvx.core.requests.ask import Wanted
-    from genvx.core.wire.tables import Kind
+    from genvx.core.runs.container import Container
+    from genvx.core.wire.fields import Fields
 
 MOST_WORDS = 10_000
 _LONGEST_WORD = 512 * 1024
 # As PATH_MAX of Linux: a longer path cannot be opened anyway.
 _LONGEST_PATH = 4096
+
+
+def _container() -> Kind[Container]:
+    """A container. Its table is loaded only where there is one: few commands have one."""
+
+    def read(fields: Fields, key: str) -> Container:
+        from genvx.core.wire.containercodec import CONTAINER
+
+        return CONTAINER.read(fields.raw(key))
+
+    def write(item: Container) -> dict[str, Any]:
+        from genvx.core.wire.containercodec import CONTAINER
+
+        return CONTAINER.write(item)
+
+    return Kind(read, write)
+
 
 ASK = Table(
     Ask,
@@ -51,4 +72,5 @@ JOB = Table(
     variables=texts_by_name(_LONGEST_WORD, MOST_WORDS),
     cwd=optional(string(_LONGEST_PATH)),
     in_run=flag(),
+    container=optional(_container()),
 )

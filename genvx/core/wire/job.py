@@ -10,19 +10,23 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.runs.container import Container
+
 
 @value
 class Job:
     """A command. argv: None for the user's shell, which reads stdin. cwd: relative to the home.
 
     in_run: whether it starts inside of the run whose environment it joins: with the variables of
-    the run, which the host adds, and in its directory, from which cwd counts then.
+    the run, which the host adds, and in its directory, from which cwd counts then. container: in
+    which it starts, unless it is inside of a run; the shell is one of the image then.
     """
 
     argv: Optional[tuple[str, ...]] = None
     variables: Mapping[str, str] = field(default_factory=dict)
     cwd: Optional[str] = None
     in_run: bool = False
+    container: Optional[Container] = None
 
     def __post_init__(self) -> None:
         if self.argv is not None and (

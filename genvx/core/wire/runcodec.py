@@ -10,14 +10,6 @@ from genvx.core.notifying.notifier import MOST_NOTIFIERS
 from genvx.core.projects.project import MOST_DIFF, Project
 from genvx.core.projects.python import Python, PythonKind
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
-from genvx.core.runs.container import (
-    LONGEST_IMAGE,
-    LONGEST_MOUNT,
-    MOST_MOUNTS,
-    Container,
-    Mount,
-    Runtime,
-)
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
 from genvx.core.runs.pulled import Pulled, Way
@@ -46,6 +38,7 @@ from genvx.core.runs.runstate import (
 from genvx.core.runs.service import LONGEST_READY, Service
 from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
+from genvx.core.wire.containercodec import CONTAINER
 from genvx.core.wire.forms import Tagged
 from genvx.core.wire.notifiercodec import NOTIFIER
 from genvx.core.wire.requestcodec import REQUIREMENTS
@@ -184,20 +177,6 @@ TRIAL = Table(
     nni=flag(),
 )
 SERVICE = Table(Service, "service", port=integer(0, 65535), ready=string(LONGEST_READY))
-MOUNT = Table(
-    Mount,
-    "mount",
-    source=string(LONGEST_MOUNT),
-    target=string(LONGEST_MOUNT),
-    read_only=flag(),
-)
-CONTAINER = Table(
-    Container,
-    "container",
-    image=string(LONGEST_IMAGE),
-    runtime=optional(choice(Runtime)),
-    mounts=many(MOUNT, MOST_MOUNTS),
-)
 SPEC = Table(
     RunSpec,
     "run",

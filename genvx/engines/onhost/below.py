@@ -15,9 +15,11 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
-def end_with_us() -> None:
-    """Have a child, between fork and exec, get SIGTERM when we are gone."""
+def end_with(parent: int) -> None:
+    """Have a child that was just forked get SIGTERM when its parent is gone."""
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)  # it was gone before the kernel had been asked
 
 
 def adopt() -> None:

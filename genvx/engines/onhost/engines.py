@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import importlib.metadata
 import importlib.util
 import os
@@ -11,18 +9,8 @@ import platform
 import sys
 from typing import Any
 
+from genvx.engines.onhost.life import MISSING, Failure
 from genvx.engines.onhost.place import Scratch, devices, free_ports
-
-# The exit code of a cluster whose engine is not there, as a shell has it for a command.
-MISSING = 127
-
-
-class Failure(Exception):
-    """The cluster cannot be, for a reason that is told in one line; `code` is the exit code."""
-
-    def __init__(self, why: str, code: int = 1) -> None:
-        super().__init__(why)
-        self.code = code
 
 
 class Engine:
@@ -40,6 +28,7 @@ class Engine:
         self.scratch = scratch
         self.environ = dict(os.environ)
         self.head: dict[str, Any] = {}
+        self.port = 0
         self.prepare()
 
     @classmethod
@@ -58,7 +47,7 @@ class Engine:
         """Write the secrets, and set the variables of all its processes."""
 
     def start_head(self) -> list[list[str]]:
-        """The commands of node 0; `head` says where it is after this."""
+        """The commands of node 0; `head` and `port` say where it is after this."""
         raise NotImplementedError
 
     def start_member(self) -> list[list[str]]:
@@ -88,19 +77,22 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
 
     def prepare(self) -> None:
         """Ray asks each of its connections for the token, and calls nobody."""
-        token = hmac.new(self.asked["secret"].encode(), b"ray", hashlib.sha256).hexdigest()
         self.environ.update(
             RAY_AUTH_MODE="token",
-            RAY_AUTH_TOKEN_PATH=self.scratch.write("token", token),
+            # One that somebody's profile sets would be taken first. Ray takes no empty one.
+            RAY_AUTH_TOKEN="",
+            RAY_AUTH_TOKEN_PATH=self.scratch.write("token", self.asked["token"]),
             RAY_TMPDIR=self.scratch.path,
             RAY_USAGE_STATS_ENABLED="0",
         )
 
     def start_head(self) -> list[list[str]]:
         """`ray start --head`, with ports that the kernel chose."""
-        port, dashboard, client = free_ports(3)
-        words = ["--head", f"--port={port}", f"--temp-dir={self.scratch.path}"]
-        # It listens on loopback, too, where tunnels lead.
+        # Its server for clients forks, and what gRPC (1.85) does then often crashes the child.
+        self.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+        self.port, dashboard, client = free_ports(3)
+        words = ["--head", f"--port={self.port}", f"--temp-dir={self.scratch.path}"]
+        # It listens on loopback, too, where tunnels lead. Ray has one wherever it can.
         has_client = importlib.util.find_spec("grpc") is not None
         if has_client:
             words.append(f"--ray-client-server-port={client}")
@@ -109,7 +101,8 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
         words.append(f"--include-dashboard={str(has_dashboard).lower()}")
         if has_dashboard:
             words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-        self.head = {"address": f"{self.address}:{port}", "client": client if has_client else 0}
+        self.head = {"address": f"{self.address}:{self.port}"}
+        self.head["client"] = client if has_client else 0
         self.head["dashboard"] = dashboard if has_dashboard else 0
         return [self._start(words)]
 
@@ -119,7 +112,7 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
 
     def variables(self) -> dict[str, str]:
         """RAY_ADDRESS, and the token."""
-        names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
+        names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
         return {
             "RAY_ADDRESS": self.head["address"],
             **{name: self.environ[name] for name in names},
@@ -172,15 +165,15 @@ print(json.dumps({
 
     def start_head(self) -> list[list[str]]:
         """The scheduler, and the workers of this node, if it has some."""
-        port, dashboard = free_ports(2)
-        self.head = {"address": f"tls://{self.address}:{port}", "client": port}
+        self.port, dashboard = free_ports(2)
+        self.head = {"address": f"tls://{self.address}:{self.port}", "client": self.port}
         has_dashboard = importlib.util.find_spec("bokeh") is not None
         self.head["dashboard"] = dashboard if has_dashboard else 0
         shown = [f"--dashboard-address=127.0.0.1:{dashboard}"] if has_dashboard else []
         scheduler = [
             # On all addresses: a client comes through a tunnel, which leads to loopback.
             *(sys.executable, "-m", "dask", "scheduler", "--host=0.0.0.0", "--protocol=tls"),
-            *(f"--port={port}", *self._tls, *(shown or ["--no-dashboard"])),
+            *(f"--port={self.port}", *self._tls, *(shown or ["--no-dashboard"])),
         ]
         return [scheduler, *(self.start_member() if self.asked["workers"] else [])]
 

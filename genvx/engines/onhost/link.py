@@ -1,6 +1,8 @@
 """The link between the nodes of a cluster, and from who holds it to its node 0.
 
-Both sides prove that they know the secret of the cluster, which is not sent.
+Both sides prove that they know the secret of the cluster, which is not sent, and after that each
+line is proved. Who is between the two, such as another user who had the port of node 0 before it
+had it, can read what is said and cut the link, and cannot say a word.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from genvx.engines.onhost.life import Failure
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,7 +27,14 @@ SILENCE = 60.0
 BEAT = 5.0
 # A peer that does not introduce itself so soon is none.
 GREET_WITHIN = 10.0
+# How long a member tries to reach node 0: all nodes start at the same time.
+JOIN_WITHIN = 60.0
 _MOST_LINE = 64 * 1024
+_TO_HEAD, _FROM_HEAD = "to-head", "from-head"
+
+
+class Unproved(ConnectionError):
+    """A line came that is not of one who knows the secret, or not in its place."""
 
 
 class Link:
@@ -33,21 +44,42 @@ class Link:
         self.sock = sock
         self._file = sock.makefile("rb")
         self._lock = threading.Lock()
+        self._secret: str | None = None
+        self._nonces = self._ours = self._theirs = ""
+        self._sent = self._read = 0
+
+    def prove(self, secret: str, nonces: str, ours: str, theirs: str) -> None:
+        """From now on each line has a proof. nonces: random, of this link. ours, theirs: the
+        direction of a line.
+        """
+        self._secret, self._nonces, self._ours, self._theirs = secret, nonces, ours, theirs
 
     def send(self, **message: Any) -> None:
         """Send a message; one to a peer that is gone is lost, as its end is seen by who reads."""
+        text = json.dumps(message)
         with self._lock, contextlib.suppress(OSError):
-            self.sock.sendall(json.dumps(message).encode() + b"\n")
+            if self._secret is not None:
+                text = f"{self._proof(self._ours, self._sent, text)} {text}"
+                self._sent += 1
+            self.sock.sendall(text.encode() + b"\n")
 
     def read(self) -> dict[str, Any]:
         """Return the next message; an empty one is a sign of life. Raises OSError at the end."""
         line = self._file.readline(_MOST_LINE)
         if not line.endswith(b"\n"):
             raise ConnectionError("the other end is gone")
+        text = line[:-1].decode(errors="replace")
+        if self._secret is not None:
+            proof, _, text = text.partition(" ")
+            # As bytes: compare_digest raises for other letters than those of ASCII.
+            wanted = self._proof(self._theirs, self._read, text).encode()
+            if not hmac.compare_digest(wanted, proof.encode(errors="replace")):
+                raise Unproved("it does not know the secret")
+            self._read += 1
         try:
-            found = json.loads(line)
+            found = json.loads(text)
         except ValueError:
-            raise ConnectionError("the other end talks otherwise") from None
+            raise ConnectionError("the other end does not speak the protocol of genvx") from None
         return found if isinstance(found, dict) else {}
 
     def close(self) -> None:
@@ -55,42 +87,63 @@ class Link:
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
-
-def proof(secret: str, who: str, nonce: str) -> str:
-    """What proves that one knows the secret, to whom made the nonce up."""
-    text = f"{who}:{nonce}".encode(errors="replace")
-    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
-
-
-def same(ours: str, theirs: str) -> bool:
-    """Whether two proofs are equal, in a time that does not tell where they differ."""
-    # As bytes: compare_digest raises for other letters than those of ASCII, which a stranger sent.
-    return hmac.compare_digest(*(each.encode(errors="replace") for each in (ours, theirs)))
+    def _proof(self, direction: str, number: int, text: str) -> str:
+        assert self._secret is not None
+        # Neither a line of another link, nor of the other direction, nor one twice.
+        what = f"{direction} {number} {self._nonces} {text}".encode(errors="replace")
+        return hmac.new(self._secret.encode(), what, hashlib.sha256).hexdigest()
 
 
-def greet(link: Link, secret: str, **hello: Any) -> str:
-    """Introduce ourselves on a new link to node 0; return the nonce that we made up for it.
-
-    Raises OSError unless it is node 0.
-    """
-    theirs = str(link.read().get("nonce"))
+def greet(link: Link, secret: str, **hello: Any) -> None:
+    """Introduce ourselves on a new link to node 0. Raises OSError unless it is node 0."""
+    theirs = _nonce(link.read())
     ours = os.urandom(16).hex()
-    link.send(proof=proof(secret, "to-head", theirs), nonce=ours, **hello)
-    answer = str(link.read().get("proof"))
-    if not same(answer, proof(secret, "from-head", ours)):
-        raise ConnectionError("something else listens there")
-    return ours
+    link.prove(secret, theirs, _TO_HEAD, _FROM_HEAD)
+    link.send(nonce=ours, **hello)
+    link.prove(secret, f"{theirs} {ours}", _TO_HEAD, _FROM_HEAD)
+    try:
+        link.read()
+    except Unproved:
+        raise ConnectionError("something else listens there") from None
 
 
 def welcome(link: Link, secret: str) -> dict[str, Any]:
     """Have a peer introduce itself; raise OSError unless it knows the secret."""
-    nonce = os.urandom(16).hex()
-    link.send(nonce=nonce)
+    ours = os.urandom(16).hex()
+    link.send(nonce=ours)
+    link.prove(secret, ours, _FROM_HEAD, _TO_HEAD)
     hello = link.read()
-    if not same(str(hello.get("proof")), proof(secret, "to-head", nonce)):
-        raise ConnectionError("it does not know the secret")
-    link.send(proof=proof(secret, "from-head", str(hello.get("nonce"))))
+    link.prove(secret, f"{ours} {_nonce(hello)}", _FROM_HEAD, _TO_HEAD)
+    link.send()
     return hello
+
+
+def _nonce(said: dict[str, Any]) -> str:
+    nonce = said.get("nonce")
+    if type(nonce) is not str or len(nonce) != 32 or not nonce.isalnum():
+        raise ConnectionError("the other end does not speak the protocol of genvx")
+    return nonce
+
+
+def join(address: str, port: int, secret: str, **hello: Any) -> Link:
+    """Reach node 0 and introduce ourselves. Raises Failure if that cannot be in time."""
+    limit = time.monotonic() + JOIN_WITHIN
+    while True:
+        sock = None
+        try:
+            sock = socket.create_connection((address, port), timeout=SILENCE)
+            link = Link(sock)
+            greet(link, secret, **hello)
+            return link
+        except OSError as error:
+            if sock is not None:
+                sock.close()
+            if time.monotonic() > limit:
+                raise Failure(
+                    f"node 0 does not answer at {address} port {port}: {error}; "
+                    "--master-addr names another address of it"
+                ) from None
+            time.sleep(0.2)
 
 
 def serve(port: int, secret: str, meet: Callable[[Link, dict[str, Any]], None]) -> None:

@@ -25,20 +25,20 @@ import threading
 import time
 from typing import Any
 
-from genvx.engines.onhost.below import adopt, end_all_below, end_with_us
-from genvx.engines.onhost.engines import Failure
-from genvx.engines.onhost.link import SILENCE, Link, beat, greet, proof, same, serve
+from genvx.engines.onhost.below import adopt, end_all_below, end_with
+from genvx.engines.onhost.life import Failure, live
+from genvx.engines.onhost.link import JOIN_WITHIN, Link, beat, join, serve
 from genvx.engines.onhost.mpirun import AGENT, Mpirun, Way, environment, node_name
 from genvx.engines.onhost.place import Scratch, devices, loopback
 
-# Seconds. All nodes start at the same time, each after a shell and a Python.
-JOIN_WITHIN = 60.0
-# A member that is to end waits so long for the end of mpirun, which then ends in order.
+# Seconds. A member that is to end waits so long for the end of mpirun, which then ends in order.
 _ORDERLY_WITHIN = 4
 _END_WITHIN = 3.0
 _LOST = 70
 _CHUNK = 16 * 1024
+# Of a command as it is sent: a line of a link has twice as much at most.
 _MOST_COMMAND = 32 * 1024
+_MOST_SLOTS = 4096
 
 
 class Head:
@@ -111,7 +111,7 @@ class Head:
                 continue
             if what in ("lost", "refused"):
                 raise Failure(f"{which} is gone" if what == "lost" else which, _LOST)
-        slots = {rank: int(hello["slots"]) for rank, (_, hello) in self._members.items()}
+        slots = {rank: hello["slots"] for rank, (_, hello) in self._members.items()}
         return [max(1, len(devices())), *(slots[rank] for rank in sorted(slots))]
 
     def _start(self, slots: list[int]) -> subprocess.Popen[bytes]:
@@ -126,12 +126,13 @@ class Head:
         threading.Thread(target=self._serve_agents, args=(listener,), daemon=True).start()
         words = [sys.executable, "-I", "-S", self._scratch.write("agent.py", AGENT)]
         text = shlex.join([*words, f"{place}.sock"])
-        os.chmod(self._scratch.write("agent", f'#!/bin/sh\nexec {text} "$@"\n'), 0o700)
+        self._scratch.write("agent", f'exec {text} "$@"\n')
         environ = {**environment(), **self._mpirun.variables(place, hosts)}
         command = [*self._mpirun.words(address, hosts, self._way.path), *self._words]
+        us = os.getpid()
         # In a session of its own: a signal for our group comes to it once, from us.
         self._process = subprocess.Popen(
-            command, env=environ, start_new_session=True, preexec_fn=end_with_us
+            command, env=environ, start_new_session=True, preexec_fn=lambda: end_with(us)
         )
         return self._process
 
@@ -145,6 +146,9 @@ class Head:
             return
         with self._lock:
             if type(rank) is not int or not 0 < rank < self._nodes or rank in self._members:
+                return
+            slots = hello.get("slots")
+            if type(slots) is not int or not 0 < slots <= _MOST_SLOTS:
                 return
             self._members[rank] = link, hello
         with contextlib.suppress(OSError):
@@ -165,35 +169,36 @@ class Head:
 
     def _ask(self, sock: socket.socket) -> None:
         """Have a member run what an agent asks for. The agent is ours: its directory is private."""
-        asked = json.loads(sock.makefile("rb").readline())
+        try:
+            asked = json.loads(sock.makefile("rb").readline())
+        except ValueError:
+            return  # it was killed before it had asked
         ranks = {node_name(rank): rank for rank in self._members}
         command = asked["command"]
         rank = ranks.get(asked["node"])
-        if rank is None or len(command) > _MOST_COMMAND:
+        if rank is None or len(json.dumps(command)) > _MOST_COMMAND:
             why = f"genvx: {asked['node']}: no such node, or a command that is too long\n"
             _tell(sock, to=2, data=base64.b64encode(why.encode()).decode())
             _tell(sock, code=255)
             return
-        link, hello = self._members[rank]
         with self._lock:
             self._numbers += 1
             number = self._numbers
             self._waiting[rank, number] = sock
-            # Under the lock: a member takes no number after a higher one.
-            mac = proof(self._secret, _signed(number, command), str(hello["nonce"]))
-            link.send(number=number, command=command, proof=mac)
+        self._members[rank][0].send(number=number, command=command)
 
     def _hear(self, rank: int, said: dict[str, Any]) -> None:
         number = said.get("number")
         if type(number) is not int or (rank, number) not in self._waiting:
             return
         sock = self._waiting[rank, number]
-        if "code" in said:
-            _tell(sock, code=int(said["code"]) & 0xFF)
+        code, data = said.get("code"), said.get("data")
+        if type(code) is int:
+            _tell(sock, code=code & 0xFF)
             sock.close()
             self._waiting.pop((rank, number), None)
-        else:
-            _tell(sock, to=2 if said.get("to") == 2 else 1, data=str(said.get("data")))
+        elif type(data) is str:
+            _tell(sock, to=2 if said.get("to") == 2 else 1, data=data)
 
 
 class Member:
@@ -204,7 +209,6 @@ class Member:
         self._mpirun = Mpirun()
         self._way = Way(asked["id"])
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._last = 0
 
     def run(self) -> int:
         """Join, and run what is asked for; return the exit code."""
@@ -212,7 +216,7 @@ class Member:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: signal.alarm(_ORDERLY_WITHIN))
         signal.signal(signal.SIGALRM, self._stop)
-        link, nonce = self._join()
+        link = self._join()
         threading.Thread(target=beat, args=(link,), daemon=True).start()
         while True:
             try:
@@ -224,14 +228,17 @@ class Member:
             if said.get("over"):
                 return 0
             if "command" in said:
-                self._start(link, said, nonce)
+                self._start(link, said)
 
     def end(self) -> None:
-        """End what was started; the supervisor ends what does not end in time."""
+        """End what was started; what does not end in time, or was left by it, is ended later."""
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for process in self._processes:
-                with contextlib.suppress(OSError):
-                    os.killpg(process.pid, number)
+                # The number of one that has ended may be another process's by now.
+                if process.poll() is None:
+                    with contextlib.suppress(OSError):
+                        os.killpg(process.pid, number)
             limit = time.monotonic() + _END_WITHIN
             for process in self._processes:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -242,41 +249,24 @@ class Member:
     def _stop(number: int, frame: Any) -> None:
         raise SystemExit(128 + signal.SIGTERM)
 
-    def _join(self) -> tuple[Link, str]:
-        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        hello = {
-            "rank": int(os.environ["NODE_RANK"]),
-            "slots": max(1, len(devices())),
-            "version": self._mpirun.version,
-            "name": platform.node(),
-        }
-        limit = time.monotonic() + JOIN_WITHIN
-        while True:
-            try:
-                sock = socket.create_connection((address, port), timeout=SILENCE)
-                link = Link(sock)
-                nonce = greet(link, self._secret, **hello)
-                # A machine that vanished is noticed by our own lines.
-                sock.settimeout(None)
-                return link, nonce
-            except OSError as error:
-                if time.monotonic() > limit:
-                    raise Failure(
-                        f"node 0 does not answer at {address} port {port}: {error}; "
-                        "--master-addr names another address of it"
-                    ) from None
-                time.sleep(0.2)
+    def _join(self) -> Link:
+        link = join(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            self._secret,
+            rank=int(os.environ["NODE_RANK"]),
+            slots=max(1, len(devices())),
+            version=self._mpirun.version,
+            name=platform.node(),
+        )
+        # A machine that vanished is noticed by our own lines.
+        link.sock.settimeout(None)
+        return link
 
-    def _start(self, link: Link, said: dict[str, Any], nonce: str) -> None:
+    def _start(self, link: Link, said: dict[str, Any]) -> None:
         number, command = said.get("number"), said["command"]
         if type(number) is not int or type(command) is not str:
-            raise Failure("node 0 talks otherwise")
-        # Each command is proved by itself: who can change packets on the way cannot add one, nor
-        # have one run twice.
-        proved = proof(self._secret, _signed(number, command), nonce)
-        if number <= self._last or not same(str(said.get("proof")), proved):
-            raise Failure("a command came that is not node 0's")
-        self._last = number
+            raise Failure("node 0 does not speak the protocol of genvx")
         process = subprocess.Popen(
             ["/bin/sh", "-c", command],
             stdin=subprocess.DEVNULL,
@@ -310,10 +300,6 @@ class Member:
             each.start()
 
 
-def _signed(number: int, command: str) -> str:
-    return f"run {number} {command}"
-
-
 def _tell(sock: socket.socket, **message: Any) -> None:
     # An agent that was killed wants nothing any more.
     with contextlib.suppress(OSError):
@@ -326,10 +312,15 @@ def main(words: list[str]) -> int:
     """
     # A run has a supervisor that does this; a command that we hold over SSH has none.
     adopt()
+    guard = os.getpid()
     pid = os.fork()
     if not pid:
-        end_with_us()
-        return _node(words)
+        end_with(guard)
+        adopt()
+        try:
+            return live(lambda asked: _node(asked, words), "genvx: ")
+        finally:
+            end_all_below()
 
     def pass_on(number: int, frame: Any) -> None:
         os.kill(pid, number)
@@ -344,22 +335,5 @@ def main(words: list[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _node(words: list[str]) -> int:
-    asked = json.loads(os.environ.pop("GENVX_CLUSTER_SECRET"))
-    node: Head | Member | None = None
-    adopt()
-    try:
-        node = Head(asked, words) if os.environ["NODE_RANK"] == "0" else Member(asked)
-        return node.run()
-    except Failure as failure:
-        print(f"genvx: {failure}", file=sys.stderr)
-        return failure.code
-    except OSError as error:
-        print(f"genvx: {error}", file=sys.stderr)
-        return 1
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        if node is not None:
-            node.end()
-        end_all_below()
+def _node(asked: dict[str, Any], words: list[str]) -> Head | Member:
+    return Head(asked, words) if os.environ["NODE_RANK"] == "0" else Member(asked)

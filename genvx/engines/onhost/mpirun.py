@@ -9,9 +9,11 @@ import shutil
 import stat
 import subprocess
 
-from genvx.engines.onhost.engines import MISSING, Failure
+from genvx.engines.onhost.life import MISSING, Failure
 from genvx.engines.onhost.place import Scratch
 
+# Seconds; from a slow disk.
+_ANSWERS_WITHIN = 60.0
 _INSTALL = "install Open MPI, MPICH or Intel MPI there"
 # What mpirun takes for ssh: `AGENT [OPTION]... HOST WORD...`.
 AGENT = """
@@ -44,20 +46,25 @@ class Mpirun:
     def __init__(self) -> None:
         path = shutil.which("mpirun")
         if path is None:
-            raise Failure(f"{platform.node()} has no mpirun: {_INSTALL}", MISSING)
-        answer = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+            raise Failure(f"there is no mpirun on {platform.node()}: {_INSTALL}", MISSING)
+        try:
+            answer = subprocess.run(
+                [path, "--version"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=_ANSWERS_WITHIN,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{path} of {platform.node()} does not say its version") from None
         lines = [line.strip() for line in answer.stdout.decode(errors="replace").splitlines()]
         text = "\n".join(lines)
         self.path = path
         self.hydra = "HYDRA" in text or "Intel(R) MPI" in text
         if not self.hydra and not any(name in text for name in ("Open MPI", "OpenRTE", "PRRTE")):
-            raise Failure(f"{path} of {platform.node()} is of no MPI known here: {_INSTALL}")
+            where = f"{path} on {platform.node()}"
+            raise Failure(f"{where} is neither Open MPI, MPICH nor Intel MPI: {_INSTALL}")
         number = next((line for line in lines if line.startswith("Version:")), lines[0])
         self.version = f"MPICH {number.split()[-1]}" if "HYDRA" in text else number
 
@@ -71,7 +78,9 @@ class Mpirun:
         return [self.path, "--wdir", way]
 
     def variables(self, agent: str, hosts: str) -> dict[str, str]:
-        """What has it start its daemons by our agent. Words that a user writes take precedence."""
+        """What has it start its daemons by our agent, a script for sh: /tmp may let nothing be
+        executed. Words that a user writes take precedence.
+        """
         if self.hydra:
             found = {}
             for prefix in ("HYDRA", "I_MPI_HYDRA"):
@@ -79,17 +88,20 @@ class Mpirun:
                 found[f"{prefix}_ENV"] = "none"
             return {
                 **found,
-                "HYDRA_LAUNCHER": "ssh",
-                "HYDRA_LAUNCHER_EXEC": agent,
+                # With ssh it adds an option of ssh's before our words.
+                "HYDRA_LAUNCHER": "rsh",
+                "HYDRA_LAUNCHER_EXEC": "/bin/sh",
+                "HYDRA_LAUNCHER_EXTRA_ARGS": agent,
                 "HYDRA_RMK": "user",
-                "I_MPI_HYDRA_BOOTSTRAP": "ssh",
-                "I_MPI_HYDRA_BOOTSTRAP_EXEC": agent,
+                "I_MPI_HYDRA_BOOTSTRAP": "rsh",
+                "I_MPI_HYDRA_BOOTSTRAP_EXEC": "/bin/sh",
+                "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": agent,
             }
         found = {}
         # Open MPI up to 4 has orte and rsh, from 5 on prte and ssh.
         for mca, name, plm in (("OMPI", "orte", "rsh"), ("PRTE", "prte", "ssh")):
             found[f"{mca}_MCA_plm"] = plm
-            found[f"{mca}_MCA_plm_{plm}_agent"] = agent
+            found[f"{mca}_MCA_plm_{plm}_agent"] = f"/bin/sh {agent}"
             # Otherwise a daemon on another host starts some of them, and has no agent.
             found[f"{mca}_MCA_plm_{plm}_no_tree_spawn"] = "1"
             found[f"{mca}_MCA_{name}_leave_session_attached"] = "1"
@@ -125,8 +137,7 @@ class Way:
         self.path = f"/tmp/gv-{run}-way/work"
         self._scratch: Scratch | None = None
         try:
-            self._scratch = Scratch(run, "way")
-            os.symlink(os.getcwd(), self.path)
+            self._scratch = Scratch(run, "way", os.getcwd())
         except OSError as error:
             # Another node of this job is on this machine, as in a sandbox. But another user may
             # know the run's id, and lead its processes into a directory of theirs.
@@ -142,5 +153,5 @@ class Way:
 
 def environment() -> dict[str, str]:
     """Our variables, without those by which mpirun would find another allocation of hosts."""
-    other = ("SLURM_", "PBS_", "LSB_")
+    other = ("SLURM_", "PBS_", "LSB_", "PE_HOSTFILE", "COBALT_")
     return {name: value for name, value in os.environ.items() if not name.startswith(other)}

@@ -16,6 +16,7 @@ import math
 import os
 import platform
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,14 +25,13 @@ import threading
 import time
 from typing import Any
 
-from genvx.engines.onhost.engines import Dask, Engine, Failure, Ray
-from genvx.engines.onhost.link import SILENCE, Link, beat, greet, serve
-from genvx.engines.onhost.place import Scratch, devices, own_address
+from genvx.engines.onhost.engines import Dask, Engine, Ray
+from genvx.engines.onhost.life import MISSING, NO_COMMAND, Failure, live
+from genvx.engines.onhost.link import Link, beat, join, serve
+from genvx.engines.onhost.place import Scratch, devices, own_address, strangers_on
 
 # Seconds. Raylets take 10 s to start on a busy machine; a slow disk makes that minutes.
 START_WITHIN = 180.0
-# How long a member tries to reach node 0, which starts at the same time.
-JOIN_WITHIN = 60.0
 # How long a cluster goes on without its client, whose connection may have been cut.
 CLIENT_WITHIN = 15.0
 FIRST_CLIENT_WITHIN = 120.0
@@ -40,6 +40,7 @@ _END_WITHIN = 8.0
 _WHO_WAS_FIRST = 1.0
 _TELL_WITHIN = 10.0
 _TAIL = 12
+_LOOPBACK = "127.0.0.1"
 _ENGINE_DIED = 70
 
 
@@ -102,10 +103,15 @@ class Member(Node):
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
         ]
-        link = self._join(address, port)
+        mine = {"name": platform.node(), "version": self.version, "python": self.python}
+        link = join(address, port, self.asked["secret"], kind="node", **mine)
+        # The head may take its time to start, and says nothing until then.
+        link.sock.settimeout(START_WITHIN)
         head = link.read()
         if head.get("refused"):
             raise Failure(str(head["refused"]))
+        if head.get("over"):
+            return 0  # it could not start, and says why
         engine = self.kind(self.asked, own_address(address, self.rank, link), self.scratch)
         engine.head = head["head"]
         for number, command in enumerate(engine.start_member()):
@@ -120,25 +126,6 @@ class Member(Node):
                     return 0
             raise self.died(which)
         return 0
-
-    def _join(self, address: str, port: int) -> Link:
-        limit = time.monotonic() + JOIN_WITHIN
-        while True:
-            try:
-                sock = socket.create_connection((address, port), timeout=SILENCE)
-                link = Link(sock)
-                mine = {"version": self.version, "python": self.python}
-                greet(link, self.asked["secret"], kind="node", name=platform.node(), **mine)
-                # The head may take its time to start, and says nothing until then.
-                sock.settimeout(START_WITHIN)
-                return link
-            except OSError as error:
-                if time.monotonic() > limit:
-                    raise Failure(
-                        f"node 0 does not answer at {address} port {port}: {error}; "
-                        "--master-addr names another address of it"
-                    ) from None
-                time.sleep(0.2)
 
     def _listen(self, link: Link) -> None:
         # A machine that vanished is noticed by our own lines.
@@ -158,36 +145,28 @@ class Head(Node):
         self._members: set[Link] = set()
         self._alone_since = time.monotonic() + FIRST_CLIENT_WITHIN - CLIENT_WITHIN
         self._up = threading.Event()
+        self._lost, self._lost_since = "", math.inf
         self._ready: dict[str, Any] = {}
 
     def run(self) -> int:
         """Start all, run the command, or wait; return the exit code."""
+        # Before the engine starts, which takes a while.
+        if self.command and shutil.which(self.command[0]) is None:
+            raise Failure(f"{NO_COMMAND}{self.command[0]}", MISSING)
         address = own_address(os.environ["MASTER_ADDR"], self.rank, None)
         self.engine = self.kind(self.asked, address, self.scratch)
         serve(int(os.environ["MASTER_PORT"]), self.asked["secret"], self._meet)
         for number, command in enumerate(self.engine.start_head()):
             self.start(f"worker {number}" if number else "head", command, self.engine)
+        self._wait_for(self.kind.title, self.engine.address, self.engine.port)
+        self._up.set()
         if self.asked["workers"]:
-            self._up.set()
             self._probe()
         else:
-            self._wait_for_port()
             self._announce({"nodes": 1, "gpus": 0})
-        process, lost, lost_since = None, "", math.inf
+        process = None
         while True:
-            try:
-                what, which = self.events.get(timeout=1.0)
-            except queue.Empty:
-                what, which = "", None
-            if what == "died":
-                raise self.died(which)
-            if what == "refused":
-                raise Failure(which)
-            if what == "lost" and self.asked["workers"]:
-                # It tells why by its own end, which ends all, if it can still tell.
-                lost, lost_since = lost or which, min(lost_since, time.monotonic())
-            if lost and time.monotonic() > lost_since + _TELL_WITHIN:
-                raise Failure(f"{lost} is gone", _ENGINE_DIED)
+            what, which = self._heed(1.0)
             if what == "probed":
                 self._announce(which)
                 if self.command:
@@ -195,10 +174,26 @@ class Head(Node):
             if what == "ended":
                 assert process is not None
                 return int(which) if which >= 0 else 128 - which
-            gone = time.monotonic() - self._alone_since
-            if self.asked["attended"] and not self._clients and gone > CLIENT_WITHIN:
-                print("genvx cluster: the client of this cluster is gone", file=sys.stderr)
-                return 0
+
+    def _heed(self, seconds: float) -> tuple[str, Any]:
+        """Wait for an event; one that is the end of the cluster is a Failure."""
+        try:
+            what, which = self.events.get(timeout=seconds)
+        except queue.Empty:
+            what, which = "", None
+        now = time.monotonic()
+        if what == "died":
+            raise self.died(which)
+        if what == "refused":
+            raise Failure(which)
+        if what == "lost" and self.asked["workers"] and not self._lost:
+            # It tells why by its own end, which ends all, if it can still tell.
+            self._lost, self._lost_since = which, now
+        if self._lost and now > self._lost_since + _TELL_WITHIN:
+            raise Failure(f"{self._lost} is gone", _ENGINE_DIED)
+        if self.asked["attended"] and not self._clients and now > self._alone_since + CLIENT_WITHIN:
+            raise Failure("the client of this cluster is gone", 0)
+        return what, which
 
     def end(self) -> None:
         """End all: the others first, so that none takes the end of ours for a failure."""
@@ -230,9 +225,9 @@ class Head(Node):
             if self.asked["workers"]:
                 self.events.put(("refused", why))
             return
+        self._members.add(link)
         if not self._up.wait(START_WITHIN):
             return
-        self._members.add(link)
         link.send(head=self.engine.head)
         with contextlib.suppress(OSError):
             while True:
@@ -251,18 +246,18 @@ class Head(Node):
             f"with Python {ours[1]}; all nodes need the same"
         )
 
-    def _wait_for_port(self) -> None:
+    def _wait_for(self, who: str, address: str, port: int) -> None:
+        """Wait until a part of the engine listens. Nobody is told of a port that a stranger has."""
         limit = time.monotonic() + START_WITHIN
         while time.monotonic() < limit:
-            with contextlib.suppress(queue.Empty):
-                what, which = self.events.get(timeout=0.1)
-                if what == "died":
-                    raise self.died(which)
+            self._heed(0.1)
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.engine.head["client"]), 5.0).close()
-                self._up.set()
+                socket.create_connection((address, port), 5.0).close()
+                strangers = strangers_on(port)
+                if strangers:
+                    raise Failure(f"another user, uid {min(strangers)}, has taken port {port} here")
                 return
-        raise Failure(f"{self.kind.title} does not answer on its port")
+        raise Failure(f"{who} does not answer on port {port} after {START_WITHIN:g} s")
 
     def _probe(self) -> None:
         """Ask the engine from time to time whether all are there: as a program of people would."""
@@ -295,6 +290,12 @@ class Head(Node):
         threading.Thread(target=ask, daemon=True).start()
 
     def _announce(self, found: dict[str, Any]) -> None:
+        head = self.engine.head
+        if head["client"] and not self.command:
+            # Ray's is up after Ray is: a program that comes before would give up.
+            self._wait_for(f"{self.kind.title}'s server for clients", _LOOPBACK, head["client"])
+        if head["dashboard"] and strangers_on(head["dashboard"]):
+            head["dashboard"] = 0  # it would ask people for Ray's token
         shown = "".join(
             f"export {name}='{value}'\n" for name, value in self.engine.variables().items()
         )
@@ -303,7 +304,7 @@ class Head(Node):
                 "version": self.version,
                 "python": self.python,
                 "env": self.scratch.write("env", shown),
-                **self.engine.head,
+                **head,
                 **found,
             }
         }
@@ -330,21 +331,10 @@ def main(words: list[str]) -> int:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, stop)
-    asked = json.loads(os.environ.pop("GENVX_CLUSTER_SECRET"))
     kind: type[Engine] = Ray if words[0] == "ray" else Dask
-    node: Node | None = None
-    try:
+
+    def start(asked: dict[str, Any]) -> Head | Member:
         joins = bool(asked.get("head")) or os.environ.get("NODE_RANK", "0") != "0"
-        node = (Member if joins else Head)(asked, kind, words[2:])
-        return node.run()
-    except Failure as failure:
-        print(f"genvx cluster: {failure}", file=sys.stderr)
-        return failure.code
-    except OSError as error:
-        print(f"genvx cluster: {error}", file=sys.stderr)
-        return 1
-    finally:
-        # Once more would be in the middle of this.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if node is not None:
-            node.end()
+        return (Member if joins else Head)(asked, kind, words[2:])
+
+    return live(start, "genvx cluster: ")

@@ -9,12 +9,15 @@ import ipaddress
 import os
 import shutil
 import socket
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.engines.onhost.link import Link
 
+# A state of a socket in /proc/net/tcp.
+_LISTENS = "0A"
 # How often a directory is deleted to which something still writes.
 _TRIES = 20
 
@@ -32,6 +35,21 @@ def free_ports(count: int) -> list[int]:
         for sock in socks:
             sock.bind(("", 0))
         return [sock.getsockname()[1] for sock in socks]
+
+
+def strangers_on(port: int) -> set[int]:
+    """The other users who listen on a TCP port of this machine, by uid.
+
+    A port that was free may be another user's before our engine has it: they see it in `ps`. What
+    they would be told there, such as Ray's token, lets them in.
+    """
+    found = set()
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open(f"/proc/net/{name}") as file:
+            for words in map(str.split, file.readlines()[1:]):
+                if words[3] == _LISTENS and int(words[1].rpartition(":")[2], 16) == port:
+                    found.add(int(words[7]))
+    return found - {os.getuid()}
 
 
 def loopback(address: str) -> bool:
@@ -68,19 +86,23 @@ class Scratch:
     One that a killed node has left is deleted by the next one, which knows it by its free lock.
     """
 
-    def __init__(self, run: str, part: int | str) -> None:
+    def __init__(self, run: str, part: int | str, leads_to: str = "") -> None:
+        """leads_to: where a link in it leads, `work`. Raises OSError where its path is taken."""
         for path in glob.glob("/tmp/gv-*"):
             self._reap(path)
         # Ray's sockets are below it, and their paths have 107 bytes.
         self.path = f"/tmp/gv-{run}-{part}"
-        # Under this name only once it is locked: another node that starts would take it for left.
-        new = f"/tmp/.gv-{run}-{part}"
-        os.mkdir(new, 0o700)
+        # Under this name only once it is complete and locked: another node that starts would take
+        # it for left.
+        new = tempfile.mkdtemp(prefix=f".gv-{run}-{part}-", dir="/tmp")
         self._lock = self._locked(new)
         try:
+            if leads_to:
+                os.symlink(leads_to, os.path.join(new, "work"))
             os.rename(new, self.path)
         except OSError:
-            os.rmdir(new)
+            os.close(self._lock)
+            shutil.rmtree(new, ignore_errors=True)
             raise
 
     def write(self, name: str, text: str) -> str:

@@ -49,6 +49,7 @@ _LATER = (
     "genvx.core.sweeps",
     "genvx.core.wire.act",
     "genvx.core.wire.askcodec",
+    "genvx.core.wire.containercodec",
     "genvx.core.wire.dispatchcodec",
     "genvx.core.wire.enforcing",
     "genvx.core.wire.files.supervisionfiles",

@@ -17,6 +17,7 @@ from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 from genvx.errors import InvalidInput
 from genvx.fleet import userconfig
+from genvx.fleet.containers import container_of, require_no_python
 from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.detaching.run import Run
@@ -36,7 +37,8 @@ class Request:
     """Request is what a program says of a new run, checked.
 
     spec: the run. patience: seconds to wait in line; None does not wait. tags: its first ones.
-    ship: sends its project to a host, if it has one.
+    ship: sends its project to a host, if it has one. here: whether the run is one of this machine,
+    so that mounts are counted from this directory.
 
     Raises:
         InvalidInput: an argument makes no sense, or the project cannot be sent. ProjectChanged: a
@@ -71,6 +73,10 @@ class Request:
         extras: Sequence[str] = (),
         wheels: str | os.PathLike[str] | None = None,
         setup: str = "",
+        image: str | None = None,
+        runtime: str | None = None,
+        mounts: str | Sequence[str] = (),
+        here: bool = False,
     ) -> None:
         ask = Ask(
             requirements_of(gpus, memory, visible_as),
@@ -79,6 +85,9 @@ class Request:
             patience=wait,
         )
         keep = _seconds("hold", hold)
+        container = container_of(image, runtime, mounts, remote=not here)
+        if container is not None:
+            require_no_python(python, wheels, _words(extras))
         code = None
         if project is not None:
             code = read(
@@ -86,7 +95,7 @@ class Request:
             )
         its, trees = python_of(
             code,
-            python,
+            python if container is None else "none",
             wheels=None if wheels is None else os.fspath(wheels),
             extras=_words(extras),
         )
@@ -101,6 +110,7 @@ class Request:
             project=None if code is None else code.recorded,
             python=its,
             setup=setup,
+            container=container,
             variables=env,
             hold=None if keep is None else max(1, round(keep)),
             hold_when=_hold_when(hold_when),

@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.value import replace
+from genvx.errors import InvalidInput, StateError, TreeMissing
 from genvx.fleet.offer import asked_of, within
 
 if TYPE_CHECKING:
@@ -60,12 +61,17 @@ class HostRuns:
     ) -> RunInfo:
         """Start a run there that outlives the connection; returns once it waits or runs.
 
-        Raises: as `acquire`, or with patience as `wait`.
+        Raises: as `acquire`, or with patience as `wait`. What the host refuses names it.
         """
         from genvx.core.wire.runoperations import SubmitRun
 
         ours, most = self._asked(spec, patience)
-        return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
+        try:
+            return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
+        except TreeMissing:
+            raise
+        except (InvalidInput, StateError) as error:
+            raise type(error)(f"{self.spec.name}: {error}") from None
 
     def submit_and_watch(
         self,

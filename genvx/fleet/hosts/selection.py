@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
     from genvx.fleet.hosts.hostspec import HostSpec
 
+# Of the hosts that there are, in an error.
+_MOST_NAMED = 8
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The names of hosts for an error: the first of them, where there are many."""
+    return ", ".join([*names[:_MOST_NAMED], *(["..."] if len(names) > _MOST_NAMED else [])])
+
 
 @value
 class Selection:
@@ -40,7 +48,9 @@ class Selection:
         # to fewer hosts than people think.
         for pattern in self.hosts:
             if not any(_is_named(spec, pattern) for spec in specs):
-                raise UnknownHost(f"no host {printable(pattern, 60)!r} among the hosts")
+                shown = printable(pattern, 60)
+                there = some_of([spec.name for spec in specs])
+                raise UnknownHost(f"no host {shown!r} among the hosts {there}")
         found = tuple(
             spec
             for spec in specs

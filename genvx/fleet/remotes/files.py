@@ -81,7 +81,7 @@ def _read(path: str, *, found: bool) -> Source:
                 why = f"can be written by the group {status.st_gid}"
             if why is not None:
                 raise InvalidRemotes(
-                    f"{shown} is not used: it {why}, who could name commands in it"
+                    f"{shown} is not used: it {why}, so others could write commands into it"
                 )
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:

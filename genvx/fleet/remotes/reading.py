@@ -54,10 +54,13 @@ class Remotes:
             return self.remotes[name]
         shown = printable(name, 60)
         if not self.remotes:
-            raise UnknownRemote(f"no remote {shown!r}: there are none in {self.looked}")
+            raise UnknownRemote(
+                f"no remote {shown!r}: there are none in {self.looked}; "
+                f"--remote ssh:{shown} names a host"
+            )
         near = difflib.get_close_matches(name, self.remotes, 1, 0.5)
-        advice = f"did you mean {near[0]}?" if near else "genvx remotes lists them"
-        raise UnknownRemote(f"no remote {shown!r}; {advice}")
+        known = f"genvx remotes lists them; --remote ssh:{shown} names a host"
+        raise UnknownRemote(f"no remote {shown!r}; {f'did you mean {near[0]}?' if near else known}")
 
 
 def load(

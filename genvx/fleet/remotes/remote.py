@@ -148,7 +148,9 @@ class Remote:
         """
         if not self.is_shelf:
             kind = f"of type {self.type}" if self.type else "of no type"
-            raise InvalidInput(f"remote {self.name} is {kind}, which keeps no runs of elsewhere")
+            raise InvalidInput(
+                f"remote {self.name} is {kind}; only remotes of type s3 keep runs of other machines"
+            )
         if self.type == "s3" and "bucket" not in self.written:
             self.place.fail(f"{self.name} needs bucket: NAME")
         if self.type not in keys.OF_TYPE and self.of_project:

@@ -268,8 +268,8 @@ class S3Store(Reading):
         self.bucket.conditional = keeps
         if not keeps:
             self._tell(
-                f"{self.name}: its store ignores conditions, so two who write one run at the same "
-                "time do not notice each other; the last one counts"
+                f"{self.name}: its store ignores conditional writes; if two people write the same "
+                "run at once, neither notices it, and the last one counts"
             )
 
     def _change(self, name: str, change: Callable[[Kept], Kept]) -> Kept:

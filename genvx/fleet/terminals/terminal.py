@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     import paramiko
 
+    from genvx.core.runs.container import Container
     from genvx.core.wire.call import Call
     from genvx.fleet.remotehold import RemoteHold
     from genvx.fleet.sshhost import SSHHost
@@ -58,6 +59,7 @@ def open_shell(
     prompt: str | None,
     command: list[str] | None = None,
     in_run: bool = False,
+    container: Container | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
     """Open a shell on the host in our terminal, or run `command`; return its exit code.
@@ -66,7 +68,8 @@ def open_shell(
     is a terminal.
 
     prompt: the name of the host in the shell's prompt; None leaves the prompt unchanged. in_run:
-    whether it starts inside of the run whose environment `hold` holds.
+    whether it starts inside of the run whose environment `hold` holds. container: in which it
+    starts; the shell is one of the image then.
 
     Raises:
         HostError: the shell never ran, perhaps because of a start-up file on the host.
@@ -74,7 +77,8 @@ def open_shell(
     """
     environ = os.environ if environ is None else environ
     argv = None if command is None else tuple(command)
-    job = Job(argv, in_run=in_run) if argv or in_run else None
+    is_plain = not (argv or in_run or container)
+    job = None if is_plain else Job(argv, in_run=in_run, container=container)
     call = call_of(OpenShell(hold.environment_id, prompt, job), hold.token)
     host.require_terminal()
     ssh = shutil.which("ssh")

@@ -64,7 +64,7 @@ class Listening(Block):
     def _listen(self, wanted: Forward, strict: bool) -> Forward:
         last = wanted.local if strict else min(wanted.local + _MORE, _MOST_PORT)
         for port in range(wanted.local, last + 1):
-            found = self._bound(port, wanted.remote)
+            found = self._bound(port)
             if found:
                 forward = replace(wanted, local=port)
                 self.sockets[forward] = found
@@ -73,7 +73,7 @@ class Listening(Block):
             raise InvalidInput(f"port {wanted.local} is taken on this machine")
         raise InvalidInput(f"the ports from {wanted.local} to {last} are taken on this machine")
 
-    def _bound(self, port: int, remote: int) -> list[socket.socket]:
+    def _bound(self, port: int) -> list[socket.socket]:
         """Sockets that listen on a port of each of our addresses; none if it is taken."""
         # On each of them: a browser that goes to localhost may take either, and would reach another
         # program on the one that is left out.
@@ -89,14 +89,14 @@ class Listening(Block):
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 return []
             if isinstance(error, OSError):
-                raise self._refusal(error, port, remote) from None
+                raise self._refusal(error, port) from None
             raise
         return made
 
-    def _refusal(self, error: OSError, port: int, remote: int) -> GenvxError:
+    def _refusal(self, error: OSError, port: int) -> GenvxError:
         if error.errno in (errno.EACCES, errno.EPERM):
-            other = f"{port + 8000}:{remote}"
-            return InvalidInput(f"only root may listen on port {port} here; use {other} instead")
+            other = f"choose one above 1023, such as {port + 8000}"
+            return InvalidInput(f"only root may listen on port {port} here; {other}")
         if error.errno == errno.EADDRNOTAVAIL:
             return InvalidInput(f"{self.address} is not an address of this machine")
         short = exhausted(error)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from genvx.core.escalation import Step
 
+    # Sends a command a signal.
+    Deliver = Callable[[signal.Signals], object]
+
 _LOOK = 1.0
 
 
@@ -58,15 +61,15 @@ class Agenda:
         self._closed.set()
 
 
-def end_by(agenda: Agenda, target: int, at_ns: int, steps: Sequence[Step]) -> None:
+def end_by(agenda: Agenda, deliver: Deliver, at_ns: int, steps: Sequence[Step]) -> None:
     """Have a command ended by these steps, which begin at `at_ns` of CLOCK_BOOTTIME."""
     for step in steps:
         at = at_ns + round(step.after * 1e9)
         for number in step.signals:
-            agenda.add(at, lambda number=number: send(target, number))  # type: ignore[misc]
+            agenda.add(at, lambda number=number: deliver(number))  # type: ignore[misc]
 
 
-def end_in_time(agenda: Agenda, target: int, end_ns: int) -> None:
+def end_in_time(agenda: Agenda, deliver: Deliver, end_ns: int) -> None:
     """Have a command warned, and ended at `end_ns` of CLOCK_BOOTTIME."""
 
     def warn() -> None:
@@ -76,7 +79,7 @@ def end_in_time(agenda: Agenda, target: int, end_ns: int) -> None:
 
     agenda.add(end_ns - round(notices.notice((end_ns - boottime_ns()) / 1e9) * 1e9), warn)
     agenda.add(end_ns, lambda: _say(notices.OVER))
-    end_by(agenda, target, end_ns, escalation.politely(agenda.grace))
+    end_by(agenda, deliver, end_ns, escalation.politely(agenda.grace))
 
 
 def _say(line: str) -> None:

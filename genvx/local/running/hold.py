@@ -105,6 +105,7 @@ class LocalHold(BaseHold):
         grace: float = escalation.GRACE,
         die_with_us: bool = False,
         alone: bool = False,
+        client: Optional[supervise.Client] = None,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
@@ -112,13 +113,18 @@ class LocalHold(BaseHold):
         inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over. die_with_us:
         whether the command gets SIGHUP if this process is killed. alone: whether signals are for
         the command only when its client is gone, and what it has left in the background goes on.
+        client: what the command is a client of, if it is one. Once that has ended, the lease is
+        released.
         """
         try:
-            self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
-            return supervise.run(
+            # A container has the lease, and is to get signals from its client alone.
+            whole = client is not None
+            self.keep_time(spare=os.getpid(), supervised=True, whole=whole, grace=grace)
+            code = supervise.run(
                 argv,
                 {**self.variables(), **(variables or {})},
                 lease=self.descriptor,
+                client=client,
                 stdout=stdout,
                 cwd=cwd,
                 watch_client=watch_client,
@@ -127,6 +133,9 @@ class LocalHold(BaseHold):
                 end_ns=self.lease.expires_ns,
                 grace=grace,
             )
+            if client is not None and client.ended(code):
+                self.release()
+            return code
         finally:
             self._held.leave()
 
@@ -214,6 +223,7 @@ class LocalHold(BaseHold):
         *,
         spare: Optional[int] = None,
         supervised: bool = False,
+        whole: bool = False,
         grace: float = escalation.GRACE,
     ) -> None:
         """Have all processes that hold the lease ended at its end, also this one.
@@ -221,7 +231,8 @@ class LocalHold(BaseHold):
         There is one keeper, however often this is called.
 
         spare: a process that is left alive, and loses the lease. supervised: whether that process
-        ends its command itself. grace: seconds between SIGTERM and SIGKILL.
+        ends its command itself. whole: and all else that holds the lease. grace: seconds between
+        SIGTERM and SIGKILL.
 
         Raises:
             StateError: the keeper cannot be started.
@@ -234,6 +245,7 @@ class LocalHold(BaseHold):
                 self.lease.expires_ns,
                 spare=spare,
                 supervised=supervised,
+                whole=whole,
                 grace=grace,
             )
         self._time_is_kept = True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.runs.container import Runtime, listing, run_of
 from genvx.core.text import printable
 from genvx.core.value import value
-from genvx.errors import InvalidInput
+from genvx.errors import Unsatisfiable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,42 +32,66 @@ class Found:
 
 
 def all_here(environ: Mapping[str, str]) -> Iterator[Found]:
-    """The runtimes of this machine."""
+    """The runtimes of this machine, each once: docker's client may be podman's."""
+    found = []
     for runtime in Runtime:
-        with suppress(InvalidInput):
-            yield find(runtime, environ)
+        with suppress(Unsatisfiable):
+            one = find(runtime, environ)
+            if one.runtime not in found:
+                found.append(one.runtime)
+                yield one
 
 
 def find(wanted: Optional[Runtime], environ: Mapping[str, str]) -> Found:
     """Return the runtime that was asked for, or the first that is here.
 
     Raises:
-        InvalidInput: it is not here.
+        Unsatisfiable: it is not here. Another host may have it.
     """
     for runtime in Runtime if wanted is None else (wanted,):
         for name in runtime.programs:
             program = shutil.which(name, path=environ.get("PATH", os.defpath))
             if program is not None:
-                return Found(runtime, os.path.abspath(program))
+                path = os.path.abspath(program)
+                return Found(_behind(path, environ) if name == "docker" else runtime, path)
     if wanted is not None:
-        raise InvalidInput(f"{wanted.value} is not installed on this host; --runtime names another")
-    raise InvalidInput(
+        raise Unsatisfiable(
+            f"{wanted.value} is not installed on this host; without --runtime, genvx takes what is"
+        )
+    raise Unsatisfiable(
         "no container runtime on this host; --image needs podman, docker or apptainer there"
     )
 
 
-def containers(found: Found, environ: Mapping[str, str], uid: int) -> Iterator[tuple[str, str]]:
-    """The containers of a user's runs: the name of each, and the id of its run. Nothing if the
-    runtime does not answer.
+def _behind(docker: str, environ: Mapping[str, str]) -> Runtime:
+    """The runtime behind the name docker: distributions have a program of that name which is
+    podman, and would refuse docker's words for GPUs and for the user.
     """
+    code, text = ask((docker, "--version"), environ, time.sleep, most=5.0)
+    return Runtime.PODMAN if not code and "podman version" in text.lower() else Runtime.DOCKER
+
+
+@value
+class Listed:
+    """A runtime of this machine, and what it says. failure: why it does not answer, or nothing.
+    containers: those of a user's runs: the name of each, and the id of its run.
+    """
+
+    runtime: Runtime
+    failure: str = ""
+    containers: tuple[tuple[str, str], ...] = ()
+
+
+def listed(found: Found, environ: Mapping[str, str], uid: int) -> Listed:
+    """Ask a runtime for the containers of a user's runs."""
     if found.runtime is Runtime.APPTAINER:
-        return
+        return Listed(found.runtime)
     code, text = ask(listing(found.program, uid), environ, time.sleep, most=5.0)
-    for word in text.split() if not code else ():
-        # Warnings come along.
-        run = run_of(word)
-        if run:
-            yield word, run
+    if code:
+        return Listed(found.runtime, last_line(text))
+    # Warnings come along.
+    named = tuple((word, run) for word in text.split() if (run := run_of(word)))
+    return Listed(found.runtime, containers=named)
 
 
 def ask(
@@ -96,6 +120,8 @@ def ask(
                 # A supervisor blocks and ignores signals; a client needs them.
                 setsigmask=[],
                 setsigdef=[signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE],
+                # Ctrl-C in our terminal is for the command. It must not break its tidying up.
+                setpgroup=0,
             )
         finally:
             os.close(write)

@@ -30,11 +30,14 @@ def stat_of(pid: int) -> _Stat:
 
 @value
 class Spared:
-    """A process that is left alive. supervises: whether it ends its command itself."""
+    """A process that is left alive. supervises: whether it ends its command itself. whole: and all
+    else that holds its lease.
+    """
 
     pid: int
     starttime: int
     supervises: bool
+    whole: bool = False
 
     def is_one(self, pid: int) -> bool:
         """Whether a pid is this process's, and of no later one."""
@@ -47,7 +50,11 @@ class Spared:
         return self.supervises and running
 
     def ends_itself(self, pid: int) -> bool:
-        """Whether a process is its command, or in the process group of that command."""
+        """Whether a process is its command, or in the process group of that command, or else what
+        it ends.
+        """
+        if self.whole:
+            return True
         with contextlib.suppress(OSError):
             group = os.getpgid(pid)
             in_group = group != os.getpgid(self.pid) and stat_of(group).parent == self.pid

@@ -59,6 +59,11 @@ class LocalRunning:
             raise InvalidInput(f"cannot run {printable(args[0], 100)}: {error.strerror}") from None
 
     @property
+    def pid(self) -> int:
+        """The pid of our child."""
+        return self._process.pid
+
+    @property
     def stdin(self) -> Optional[IO[bytes]]:
         """The pipe to the command's stdin, if there is one."""
         return self._process.stdin

@@ -24,9 +24,30 @@ from genvx.local.running.execute import NOT_EXECUTABLE, PASSED_ON, execute
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from genvx.local.running.agenda import Deliver
+
 _SI_USER = (
     0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
 )
+
+
+class Client:
+    """What a command is a client of, when it stands for another one that is not below it.
+
+    lease_as: a number that the lease has in the client, too; None for no other one.
+    """
+
+    lease_as: Optional[int] = None
+
+    def deliver(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to the other command. pid: of the client, which was not collected yet."""
+        raise NotImplementedError
+
+    def ended(self, code: int) -> bool:
+        """End what the client has left behind, while the lease is still held; return whether
+        nothing can use the devices any more. code: with which the client has ended.
+        """
+        raise NotImplementedError
 
 
 def run(
@@ -34,6 +55,7 @@ def run(
     environment: Mapping[str, str],
     *,
     lease: int,
+    client: Optional[Client] = None,
     stdout: int = 1,
     cwd: Optional[str] = None,
     watch_client: bool = False,
@@ -46,6 +68,7 @@ def run(
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
 
+    client: what the command is a client of, if it is one.
     cwd: the directory that it starts in; ours by default.
     watch_client: whether to end the command's process group when nobody reads `stdout` any more:
         without a terminal, sshd sends no signal when its client is gone.
@@ -76,6 +99,9 @@ def run(
                 if cwd is not None:
                     os.chdir(cwd)
                 os.set_inheritable(lease, True)
+                # Last: what had this number before is of no use to the command.
+                if client is not None and client.lease_as not in (None, lease):
+                    os.dup2(lease, client.lease_as)
                 execute(argv, environment, program)
             finally:
                 os._exit(NOT_EXECUTABLE)
@@ -84,16 +110,26 @@ def run(
                 os.setpgid(pid, pid)  # so does the child: whichever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
+        target = -pid if own_group else pid
+
+        def deliver(number: signal.Signals) -> None:
+            if client is None:
+                send(target, number)
+            else:
+                client.deliver(pid, number)
+
         with contextlib.closing(Agenda(grace)) as agenda:
-            return _wait(pid, -pid if own_group else pid, watch_client, end_ns, agenda)
+            return _wait(pid, deliver, watch_client, end_ns, agenda)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: Agenda) -> int:
+def _wait(
+    pid: int, deliver: Deliver, watch_client: bool, end_ns: Optional[int], agenda: Agenda
+) -> int:
     ignored = {n for n in PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
     if end_ns is not None:
-        end_in_time(agenda, target, end_ns)
+        end_in_time(agenda, deliver, end_ns)
     hung_up = False
     while True:
         agenda.do_what_is_due()
@@ -111,11 +147,11 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         # two.
         if received.si_code > _SI_USER and not ours_alone:
             continue
-        send(target, number)
+        deliver(number)
         # The client is gone, so nobody can end a command that ignores the hang-up.
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            end_by(agenda, target, boottime_ns(), escalation.after_hangup(agenda.grace))
+            end_by(agenda, deliver, boottime_ns(), escalation.after_hangup(agenda.grace))
 
 
 def _hang_up_when_unread(stdout: int) -> None:

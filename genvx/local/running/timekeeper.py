@@ -31,20 +31,22 @@ def keep(
     *,
     spare: Optional[int] = None,
     supervised: bool = False,
+    whole: bool = False,
     grace: float = escalation.GRACE,
 ) -> None:
     """Start a process that ends all holders of a lease at `end_ns` of CLOCK_BOOTTIME.
 
     descriptor: of the lease's file; our copy stays open, the process closes its own. spare: a
     process that is left alive; the lease is released instead, which that process notices.
-    supervised: whether the spared process warns and ends its command itself, while it runs. grace:
-    seconds between SIGTERM and SIGKILL.
+    supervised: whether the spared process warns and ends its command itself, while it runs. whole:
+    and all other holders: only those that outlive the grace are killed. grace: seconds between
+    SIGTERM and SIGKILL.
 
     Raises:
         OSError: the process cannot be started.
     """
     file = LeaseFile.of(descriptor)
-    spared = None if spare is None else Spared(spare, stat_of(spare).starttime, supervised)
+    spared = None if spare is None else Spared(spare, stat_of(spare).starttime, supervised, whole)
     terminal = _terminal()
     apart(lambda: _keep(file, end_ns, terminal, spared, grace))
 

@@ -44,6 +44,11 @@ def runs_root(environ: Mapping[str, str]) -> str:
     return os.path.join(data, "genvx", "runs")
 
 
+def shared_home(environ: Mapping[str, str]) -> str:
+    """The home of commands in containers that are no runs; it stays, with all that they store."""
+    return os.path.join(runs_root(environ), "home")
+
+
 def name_in(spec: RunSpec) -> str:
     """The name of the directory of a run: its id. A part of a gang has its rank, too, because the
     hosts may share a home.

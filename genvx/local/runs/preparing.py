@@ -50,7 +50,7 @@ class Preparation:
     which its command starts; None for none.
 
     Raises:
-        TreeMissing: what it needs is not here. StateError: it cannot be read. InvalidInput: there
+        TreeMissing: what it needs is not here. StateError: it cannot be read. Unsatisfiable: there
         is no runtime for its container.
     """
 
@@ -126,11 +126,15 @@ class Preparation:
 
     def end(
         self,
+        status: int,
         hold: LocalHold,
         below: Below,
         sleep: Callable[[float], None],
         say: Callable[[str], None],
     ) -> None:
-        """End what is not below the supervisor; return once it is gone."""
+        """End what is not below the supervisor; return once it is gone.
+
+        status: with which the command has ended, as wait() says it.
+        """
         if self.container is not None:
-            self.container.end(hold, below, sleep, say)
+            self.container.tidy(status, hold, below, sleep, say)

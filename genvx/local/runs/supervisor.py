@@ -125,7 +125,7 @@ class Supervisor:
         try:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
             # as orphans do not come to us.
-            hold.keep_time(spare=os.getpid(), supervised=True)
+            hold.keep_time(spare=os.getpid(), supervised=True, whole=bool(self._spec.container))
             self._preparation.before()
             closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()
@@ -311,7 +311,7 @@ class Supervisor:
                 left = min(_LOOK, meter.due, (self._expires - processes.boottime_ns()) / 1e9)
                 self._sleep(max(0.0, left if self._states.unwritten is None else _AGAIN))
         ended = now()
-        self._preparation.end(hold, self._below, self._sleep, self._output.say)
+        self._preparation.end(status, hold, self._below, self._sleep, self._output.say)
         end.leftovers(self._sleep, meter, spec.grace, lambda: self._stop)
         self._output.close()
         if os.WIFSIGNALED(status):

@@ -21,7 +21,7 @@ from genvx.sandbox.files import make_key
 from genvx.sandbox.ports import reserved
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, alive, until
+from tests.helpers import Terminal, alive, processes_with, until
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
@@ -109,16 +109,6 @@ def directory_of(sandbox, run):
     return Path(sandbox.hosts[0].home, ".local/share/genvx/runs", run)
 
 
-def processes_of(directory):
-    """The processes that name a directory on their command line."""
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if name.isdigit() and str(directory) in Path(f"/proc/{name}/cmdline").read_text():
-                found.append(int(name))
-    return found
-
-
 def test_a_debug_key_leads_into_its_run_only_and_no_longer_than_that(sandbox, start, key, tmp_path):
     run = start("-g", "1", "-n", "train", "--env", "A=b c")
     directory = directory_of(sandbox, run.id)
@@ -152,7 +142,7 @@ def test_a_debug_key_leads_into_its_run_only_and_no_longer_than_that(sandbox, st
     assert "Connection refused" in run.ssh("true").stderr
     assert not (directory / "debug.json").exists()
     assert not (directory / "host_key").exists()
-    assert processes_of(directory) == []
+    assert processes_with(str(directory)) == []
     assert info(run.id)["debug_port"]["open"] is False
 
 
@@ -287,7 +277,7 @@ def test_a_port_that_is_busy_is_said_before_anything_runs(sandbox, start, key):
         refused = run_genvx(*asked, "--", "true")
         why = f"cannot open the debug port: port {port} is busy; choose another one, or leave "
         assert (refused.returncode, refused.stdout) == (2, "")
-        assert refused.stderr == f"genvx: {why}--debug-port out\n"
+        assert refused.stderr == f"genvx: gpu-server-1: {why}--debug-port out\n"
         assert not os.listdir(directory_of(sandbox, ""))
         first = run_genvx(*words, "--", "sleep", "1000").stdout.strip()
         waits = run_genvx(*asked, "--wait", "--", "true")

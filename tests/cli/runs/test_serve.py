@@ -6,11 +6,13 @@ import contextlib
 import re
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 
 import pytest
 
+from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
 from tests.helpers import end, start_genvx, until
 
@@ -85,10 +87,26 @@ def test_a_server_goes_on_without_its_client_and_a_tunnel_leads_to_it_again(host
 
 
 def test_a_server_that_is_left_has_the_tag_by_which_all_are_found(hosts):
-    answer = run_genvx("remote", "serve", "-d", "--", sys.executable, "-m", "http.server", "{port}")
+    command = [sys.executable, "-m", "http.server", "{port}"]
+    answer = run_genvx("remote", "serve", "-d", "--", *command)
     assert re.fullmatch(r"[0-9a-f]{8}\n", answer.stdout)
+    document = checked(run_genvx("remote", "serve", "-d", "--json", "--", *command))
+    (act,) = document["runs"]
+    # Without a tunnel it has no address on this machine.
+    assert (act["did"], act["run"]["state"], document["url"]) == ("started", "running", None)
     shown = run_genvx("remote", "runs", "list", "--tag", "serve", "--json").stdout
-    assert '"serve"' in shown
+    assert act["id"] in shown
+    assert answer.stdout.strip() in shown
+
+
+def test_json_has_the_address_while_the_tunnel_is_open(hosts):
+    with served("--json") as (process, first):
+        lines = [first]
+        while lines[-1] != "}":
+            lines.append(process.stdout.readline().rstrip("\n"))
+        document = checked(subprocess.CompletedProcess([], 0, "\n".join(lines), ""))
+        assert got(document["url"]).startswith("start 1")
+        assert process.poll() is None
 
 
 def test_a_server_that_ends_before_it_answers_fails_with_the_end_of_its_output(hosts):
@@ -106,6 +124,17 @@ def test_a_port_that_another_program_has_is_refused_before_the_command_starts(ho
         answer = run_genvx("remote", "serve", "--port", str(port), "--", "touch", "started")
     assert answer.returncode == 1
     assert f"cannot serve on port {port} of this host: another program has it" in answer.stderr
+
+
+def test_a_port_of_this_machine_that_is_taken_is_refused_before_anything_starts(hosts):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = run_genvx("remote", "serve", "--local-port", port, "--", "touch", "started")
+    assert (answer.returncode, answer.stderr) == (
+        2,
+        f"genvx: port {port} is taken on this machine\n",
+    )
+    assert "Total 0 runs" in run_genvx("remote", "runs", "--tag", "serve", "-s", "running").stdout
 
 
 def test_a_server_on_this_machine_needs_no_tunnel(state, tmp_path):

@@ -109,7 +109,7 @@ def test_a_pattern_finds_values_and_one_that_takes_for_ever_is_given_up(sandbox)
         (("-P", "lr=0..1", "--trials", "2"), "no command to run"),
         (("--trials", "2", "--", "x"), "no parameters; give -P for each"),
         (("tensorbord",), "did you mean genvx sweep tensorboard?"),
-        (("--on", "a", "--notify", "none", "-P", "a=1", "--", "x"), "--notify does not go with"),
+        (("--on", "a", "--optuna-storage", "s", "-P", "a=1", "--", "x"), "does not go with --on"),
         (("-P", "lr=0..1", "--", "x", "{lr}"), "say how many trials there are"),
         (("-P", "lr=0..1", "--trials", "2", "--", "x", "{lx}"), "did you mean {lr}?"),
         (("-P", "a=1,2", "--maximize", "--minimize", "--", "x"), "either --maximize or"),

@@ -58,7 +58,11 @@ def shown():
 
 def test_a_sweep_on_a_host_survives_what_runs_it_and_is_stopped_from_here(sandbox, place):
     first, second = (host.name for host in sandbox.hosts)
-    client = start_genvx(*on(first, place, "--trials", "9", "--metric", "([0-9.]+)"))
+    tell = place / "tell"
+    tell.write_text(f'#!/bin/sh\necho "$GENVX_NOTIFY_TEXT" >> {place}/told\n')
+    tell.chmod(0o755)
+    words = ("--trials", "9", "--metric", "([0-9.]+)", "--notify", f"command:{tell}")
+    client = start_genvx(*on(first, place, *words))
     until(lambda: begun(place))
     os.killpg(client.pid, signal.SIGKILL)
     client.communicate()
@@ -85,6 +89,27 @@ def test_a_sweep_on_a_host_survives_what_runs_it_and_is_stopped_from_here(sandbo
     assert all(each["value"] == each["parameters"]["lr"] for each in done)
     assert len(run_genvx("sweep", "export").stdout.splitlines()) == 7
     assert "has ended already" in run_genvx("sweep", "stop").stdout
+    # The host has told of the run that was stopped there, and of the one that went on.
+    told = place / "told"
+    until(lambda: told.exists() and told.read_text().count("\n") == 2)
+    assert all(f"run sweep-{seen['id']} (" in line for line in told.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["--notify", "command:/no/it"], "--notify: command not found: /no/it", 127),
+        (["--on-python", "/no/it"], "--on-python: no Python in /no/it", 2),
+    ],
+)
+def test_what_cannot_be_on_the_host_is_refused_as_it_was_typed_and_there_is_no_sweep(
+    sandbox, place, words, said, code
+):
+    host = sandbox.hosts[0].name
+    answer = run_genvx(*on(host, place, "--trials", "2", *words))
+    assert (answer.returncode, answer.stdout) == (code, "")
+    assert f"genvx: {host}: {said}\n" in answer.stderr
+    assert "no sweep" in run_genvx("sweep", "show").stderr
 
 
 def test_passwords_do_not_travel_and_hosts_that_need_one_are_refused(sandbox, place, monkeypatch):

@@ -14,9 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from genvx.local import processes
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    children_of,
+    end,
+    genvx_argv,
+    genvx_env,
+    processes_with,
+    start_genvx,
+    until,
+)
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -186,12 +194,7 @@ def boards(short_tmp):
 
 def boards_of(directory):
     """The processes that run the stand-in."""
-    found = []
-    for pid in processes.pids():
-        with contextlib.suppress(OSError):
-            if f"{directory}/tensorboard".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
+    return processes_with(f"{directory}/tensorboard")
 
 
 def board_in(boards):
@@ -229,27 +232,18 @@ def test_nothing_is_left_of_a_tunnel_whose_client_is_killed(hosts, boards):
     with tunnel("train", str(port), "--tensorboard", "-R", str(back), lines=3) as (process, _):
         until(lambda: boards_of(boards), "tensorboard runs")
         assert (listens(port), listens(back)) == (True, True)
-        serving = [pid for host in hosts.servers for pid in children(host.pid)]
+        serving = [pid for host in hosts.servers for pid in children_of(host.pid)]
         assert serving
         process.kill()
         process.wait()
         until(lambda: not boards_of(boards), "tensorboard has ended")
         until(lambda: not (listens(port) or listens(back)), "nothing listens")
         until(
-            lambda: not any(children(host.pid) for host in hosts.servers), "no connection is left"
+            lambda: not any(children_of(host.pid) for host in hosts.servers),
+            "no connection is left",
         )
 
 
-def children(parent):
-    found = []
-    for pid in processes.pids():
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                found.append(pid)
-    return found
-
-
 def kill_children(parent):
-    for pid in children(parent):
+    for pid in children_of(parent):
         subprocess.run(["kill", "-KILL", str(pid)], check=False)

@@ -75,6 +75,7 @@ from genvx.core.wire import (
     acts,
     askcodec,
     asking,
+    containercodec,
     devicecodec,
     dispatchcodec,
     enforcing,
@@ -194,7 +195,7 @@ MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
-JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
+JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True, container=CONTAINER)
 FILTER = Filter(("lost",), ("t",), "n", 5)
 WAY = Way("lab", "a,b", "/f", "u")
 PULLED = Pulled("h", 7, WAY, False, ("*.pt",), True, "best", ("t",))
@@ -294,8 +295,8 @@ VALUES = [
     (runoperations.STANDING, runoperations.PythonStanding(True, "uv")),
     (runcodec.TRIAL, TRIAL),
     (runcodec.SERVICE, SERVICE),
-    (runcodec.MOUNT, MOUNT),
-    (runcodec.CONTAINER, CONTAINER),
+    (containercodec.MOUNT, MOUNT),
+    (containercodec.CONTAINER, CONTAINER),
     (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),
@@ -365,6 +366,7 @@ def test_every_table_is_tried():
         each
         for module in (
             askcodec,
+            containercodec,
             requestcodec,
             leasecodec,
             grantcodec,

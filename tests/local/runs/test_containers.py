@@ -10,9 +10,11 @@ import sys
 
 import pytest
 
+from genvx.core.finding import OK
 from genvx.core.runs.container import Container, Mount, Runtime
-from genvx.errors import InvalidInput
+from genvx.errors import InvalidInput, Unsatisfiable
 from genvx.local import processes
+from genvx.local.running.runtimes import all_here
 from genvx.local.runs import lock
 from tests.helpers import alive, until
 from tests.local.runs.containers import IMAGE, own_podman
@@ -87,12 +89,14 @@ def test_a_run_starts_in_its_image_and_ends_with_its_code(here, start, catalog, 
 def test_a_container_has_the_mounts_and_the_variables_of_its_run(here, start, catalog, tmp_path):
     (tmp_path / "in").write_text("")
     variables = {"TOKEN": "a b\nc", "PATH": "/bin:/else", "HOME": "/mine"}
-    line = 'set -- /data/*; echo "$1|$TOKEN|$PATH|$HOME"; (echo x >/data/out); echo y >y'
+    variables["NVIDIA_VISIBLE_DEVICES"] = "all"  # as images for CUDA say it
+    line = 'set -- /data/*; echo "$1|$TOKEN|$PATH|$HOME|$NVIDIA_VISIBLE_DEVICES"'
+    line += "; (echo x >/data/out); echo y >y"
     mount = Mount(str(tmp_path), "/data", read_only=True)
     run = start(inside(line, mount, variables=variables))
     ends_as(catalog, run, "completed")
     said = log_of(here, run).splitlines()
-    assert said[:2] == ["/data/in|a b", "c|/bin:/else|/mine"]
+    assert said[:2] == ["/data/in|a b", "c|/bin:/else|/mine|void"]
     assert "Read-only" in said[-1]
     assert not (tmp_path / "out").exists()
     # What it leaves is the owner's, and where the run's files are.
@@ -151,6 +155,7 @@ def docker(podman):
     client = podman.programs / "docker"
     client.write_text(
         f"#!{sys.executable} -SE\nimport os, sys\nos.closerange(3, 1024)\n"
+        "if sys.argv[1:] == ['--version']:\n    sys.exit(print('Docker version 28.3.0'))\n"
         f"os.execv({str(podman.client)!r}, sys.argv)\n"
     )
     client.chmod(0o755)
@@ -194,8 +199,8 @@ def test_doctor_names_a_container_of_docker_whose_lease_is_gone(here, start, pod
     os.kill(supervisor_of(here, lost), signal.SIGKILL)
     os.kill(client, signal.SIGKILL)
     until(lambda: free(here) == 1)
-    found = {each.result for each in here.doctor() if each.check == "containers"}
-    assert found == {
+    found = [each for each in here.doctor() if each.check == "containers"]
+    assert {each.result for each in found if each.severity is not OK} == {
         f"container genvx-{lost.id} goes on, but nothing holds the GPUs of its run {lost.id}"
     }
     podman("rm", "--force", f"genvx-{lost.id}")
@@ -219,12 +224,29 @@ def test_what_cannot_start_is_refused_in_one_line(here, start, monkeypatch, tmp_
     with pytest.raises(InvalidInput, match="no such file or directory: /none"):
         start(inside("true", Mount("/none", "/x")))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InvalidInput, match="no container runtime on this host"):
+    with pytest.raises(Unsatisfiable, match="no container runtime on this host"):
         start_without(inside("true"))
     (tmp_path / "docker").write_text("#!/bin/sh\necho cannot connect >&2; exit 1\n")
     (tmp_path / "docker").chmod(0o755)
-    with pytest.raises(InvalidInput, match="docker does not answer on this host: cannot connect"):
+    with pytest.raises(Unsatisfiable, match="docker does not answer on this host: cannot connect"):
         start_without(inside("true"))
+
+
+def test_docker_that_is_podman_is_used_as_podman(here, start, catalog, podman):
+    (podman.programs / "docker").symlink_to(podman.client)
+    try:
+        run = start(inside("echo up; [ -e /dev/fd/3 ]", runtime=Runtime.DOCKER))
+        assert ends_as(catalog, run, "completed")
+        assert [each.runtime for each in all_here(here.environ)].count(Runtime.PODMAN) == 1
+    finally:
+        (podman.programs / "docker").unlink()
+
+
+def test_the_log_says_that_an_image_is_nowhere_and_how_to_pull_it(here, start, catalog):
+    image = "localhost:1/genvx/none:1"  # nobody listens there, so a pull ends at once
+    run = start(asked("true", container=Container(image)))
+    assert ends_as(catalog, run, "failed").state.end.exit_code == 125
+    assert f"has no image {image}, and could not pull it" in log_of(here, run).splitlines()[-1]
 
 
 def start_without(spec):

@@ -19,7 +19,7 @@ from genvx.local import processes
 from genvx.local.runs import lock
 from genvx.local.runs.notify import courier
 from genvx.local.runs.notify.courier import Courier
-from tests.helpers import until
+from tests.helpers import children_of, processes_with, until
 from tests.local.runs.test_runs import asked, ends_as, free, shell
 
 STUBBORN = """#!/bin/sh
@@ -44,17 +44,6 @@ def heralds(directory: str) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def processes_with(token: str) -> list[int]:
-    return [pid for pid in processes.pids() if token.encode() in _cmdline(pid)]
-
-
-def _cmdline(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 class Web:
@@ -163,19 +152,12 @@ def test_a_notifier_that_hangs_and_forks_delays_nothing_and_leaves_nothing(
     until(lambda: lock.supervision_of(host.state, os.getuid(), run.id) is None)
     (herald,) = heralds(run.directory)
     # As when its time is over; that takes longer than a test may.
-    attempt = next(p for p in processes.pids() if _parent(p) == herald)
+    attempt = children_of(herald)[0]
     os.kill(attempt, signal.SIGALRM)
     until(lambda: not processes_with(token) and not heralds(run.directory))
     lines = Path(run.directory, "events").read_text().splitlines()
     results = {e["to"]: e["result"] for e in map(json.loads, lines) if e["event"] == "notify"}
     assert results == {hook.label: "sent", hangs.label: "took longer than 20 s"}
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
 
 
 def test_an_idle_run_is_told_of_once(host, start, catalog, web):

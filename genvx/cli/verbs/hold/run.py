@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.expanding import goes_with
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Context, Exit, parameters_of
@@ -28,9 +28,6 @@ _OF_A_RUN = (
     "extra",
     "wheels",
     "setup",
-    "image",
-    "runtime",
-    "mount",
     "yes",
     "json",
     "debug_key_file",
@@ -81,23 +78,25 @@ def run(
     It holds them until it ends; genvx exits with its code. With --nodes it runs on several hosts,
     all or none, with one model of GPU. There it has MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
     NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all. With --launcher
-    the command is a script and its arguments, or a program for mpirun.
+    the command is a script and its arguments, or for mpirun a program.
 
-    A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
+    A remote command in the background (&) does not read what is typed, and is not stopped for it.
 
-    With --detach it belongs to its host and goes on without us: its id is printed,
-    and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
-    it waits here until it has all hosts. Locally it starts in this directory. With --project it
-    starts in a copy of its own of that directory, to which --chdir then belongs, and with
-    a Python environment for what its requirements say. With --image it starts in a container,
-    which has these directories at the same paths and only these GPUs.
+    With --detach it is a run: it belongs to its host and goes on when genvx ends. Its id is
+    printed, and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
+    it waits here until it has all hosts. A local run starts in this directory. With --project it
+    starts in its own copy of that directory (--chdir names a directory of it), with a Python
+    environment that has its requirements.
+
+    With --image the command starts in a container, which has only these GPUs, and the directory in
+    which it starts at the same path.
 
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
-    from genvx.cli.ask.container import container_of
-    from genvx.cli.detach import Detach, Several, notifiers, start_detached
-    from genvx.cli.python import code_of
+    from genvx.cli.runs.detach import Detach, Several, notifiers, start_detached
+    from genvx.cli.runs.python import code_of
+    from genvx.fleet.containers import container_of
 
     where = here(context)
     if not command:
@@ -135,26 +134,25 @@ def run(
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
     if port is not None:
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
-    if not request.counted and request.environment is None:
-        where.note("without --gpus the command holds no GPU, and sees none")
-    for note in where.remote_notes():
-        where.note(note)
+    checked = assumed(where, request, "the command")
     if detached:
+        asked = replace(asked, checked=checked)
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         raise Exit(
             start_detached(where, request, command, asked, several, watched=watched, json=json)
         )
     if nodes > 1:
-        from genvx.cli.gang import run_gang
+        from genvx.cli.holds.gang import run_gang
 
-        raise Exit(run_gang(where, request, nodes, command, master_addr, more, mixed=mixed))
+        several = Several(nodes, master_addr, mixed)
+        raise Exit(run_gang(where, request, several, command, more, inside, checked=checked))
     if where.remote:
         from genvx.cli.holds.remote import run_remotely
 
-        raise Exit(run_remotely(where, request, command))
+        raise Exit(run_remotely(where, request, command, inside, checked=checked))
     from genvx.cli.holds.local import locally
 
-    raise Exit(locally(where, request, command, prompted=False))
+    raise Exit(locally(where, request, command, prompted=False, container=inside, checked=checked))
 
 
 def _require_nothing_of_a_run(context: Context) -> None:

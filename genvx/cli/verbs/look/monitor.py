@@ -47,7 +47,7 @@ Notify = Annotated[
     Option(
         "--notify",
         metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
-        help="Who is told of each environment that idles (repeatable).",
+        help="Send a message for each environment that idles (repeatable).",
     ),
 ]
 Dashboard = Annotated[
@@ -79,7 +79,7 @@ def monitor(
 
     Example: genvx remote monitor --every 30s
     """
-    from genvx.cli import monitoring
+    from genvx.cli.lasting import monitoring
     from genvx.core.quantities.durations import parse_duration
     from genvx.core.quantities.naming import naming
 

@@ -95,8 +95,8 @@ def remotes_start(
     """Start a remote, if its type can be started; or run its init.
 
     A remote of type ec2 is started, or started again, and its init runs once. The exit code is that
-    of init. For a remote of type slurm, Slurm is asked for an allocation, once. Of a remote of type
-    s3, the bucket is made.
+    of init. For a remote of type slurm, Slurm is asked for an allocation, once. For a remote of
+    type s3, the bucket is made.
 
     Example: genvx remotes start lab -y
     """
@@ -115,7 +115,7 @@ def remotes_stop(
     """Stop a remote, if its type can be stopped.
 
     The disk of a remote of type ec2 is kept, and billed; --terminate deletes it. The allocation of
-    a remote of type slurm is given back. Of a remote of type s3, the bucket is deleted, with the
+    a remote of type slurm is given back. For a remote of type s3, the bucket is deleted, with the
     runs in it.
 
     Example: genvx remotes stop lab
@@ -185,7 +185,7 @@ def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) 
 
     remote = _named(where.named or "")
     if remote.is_shelf:
-        from genvx.cli import shelving
+        from genvx.cli.remotes import shelving
 
         if reinit:
             raise InvalidInput(f"remote {remote.name} keeps runs, and has no init to run")
@@ -194,10 +194,10 @@ def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) 
         with naming("--timeout"):
             seconds = parse_seconds(patience)
         if remote.type == "ec2":
-            from genvx.cli import renting
+            from genvx.cli.remotes import renting
 
             return renting.start(remote, reinit=reinit, yes=yes, patience=seconds, json=json)
-        from genvx.cli import allocating
+        from genvx.cli.remotes import allocating
 
         return allocating.start(remote, reinit=reinit, patience=seconds, json=json)
     if reinit:
@@ -214,13 +214,13 @@ def _named(name: str) -> Remote:
 
 
 def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
-    from genvx.cli import allocating, renting
+    from genvx.cli.remotes import allocating, renting
     from genvx.cli.views import remotes as views
 
     remote = _named(name)
     confirm = renting.confirmed(remote.name, yes=yes)
     if remote.is_shelf:
-        from genvx.cli import shelving
+        from genvx.cli.remotes import shelving
 
         if terminate:
             raise InvalidInput(f"remote {remote.name} has no machine; stop deletes its bucket")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from genvx.cli.ask import runoptions, wants
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Argument, Context, Exit, Option
+from genvx.core.value import replace
 
 Engine = Annotated[str, Argument(metavar="ray|dask", show_default=False, help="The engine.")]
 Command = Annotated[
@@ -22,9 +23,10 @@ Command = Annotated[
 ]
 Detached = Annotated[
     bool,
-    Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
+    Option("-d", "--detach", help="Return once it is ready, and leave it running."),
 ]
 Python = Annotated[str | None, runoptions.python("engine and command find")]
+Image = Annotated[str | None, runoptions.image("engine and command")]
 RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
 
 
@@ -49,31 +51,37 @@ def cluster(
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,
+    image: Image = None,
+    runtime: runoptions.RuntimeOfRun = None,
+    mount: runoptions.MountOfRun = None,
     no_load: wants.NoLoad = False,
 ) -> None:
     """Start a Ray or Dask cluster on leased GPUs.
 
-    It is a run on --nodes hosts: the head is on the first one, and each host adds the GPUs that it
-    leased (-g) and no others. The Python there needs the engine: name one with --python, or send a
-    project that requires it. Once all hosts are there, the command runs on the first one, where
-    ray.init() and dask's Client() find the cluster by themselves; genvx exits with its code.
+    It is a run on --nodes hosts. The head is on the first one, and each host adds the GPUs that it
+    leased (-g) and no others. Ray or Dask must be installed in the Python there: name one with
+    --python, send a project that requires it, or take an image that has it (--image). Once all
+    hosts are ready, the command runs on the first one, where ray.init() and dask's Client() find
+    the cluster; genvx exits with its code.
 
-    Without a command the address and the page of the engine are printed, through tunnels, and the
-    cluster is there until Ctrl-C. It ends with us, unless --detach was given: then genvx runs stop
-    RUN ends it. Only who has its token (Ray) or its key (Dask) is let in.
+    Without a command, the address of the cluster and of its page are printed, and the cluster is
+    there until Ctrl-C. It ends with this genvx, unless --detach is given: then genvx runs stop RUN
+    ends it. Only programs with its token (Ray) or its key (Dask) are let in.
 
     Example: genvx remote cluster ray -N 2 -g 4 --project . -- python train.py
     """
-    from genvx.cli.clustering import start
-    from genvx.cli.detach import Detach, Several
-    from genvx.cli.python import code_of
+    from genvx.cli.runs.clustering import start
+    from genvx.cli.runs.detach import Detach, Several
+    from genvx.cli.runs.python import code_of
     from genvx.engines.plan import TAG, Plan
+    from genvx.fleet.containers import container_of
 
     where = here(context)
+    inside = container_of(image, runtime, mount, remote=where.remote)
+    load, boxed = not no_load, inside is not None
     plan = Plan(engine, tuple(command or ()), attended=not detached)
-    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=not no_load)
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=load, image=boxed)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code)
-    for note in where.remote_notes():
-        where.note(note)
+    asked = replace(asked, container=inside, checked=assumed(where, request, "the cluster"))
     raise Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

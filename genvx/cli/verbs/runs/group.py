@@ -12,7 +12,7 @@ from genvx.cli.verbs.runs.restart import restart
 from genvx.cli.verbs.runs.stop import stop
 from genvx.cli.verbs.runs.trash import delete, purge, restore
 
-runs = Group("Runs: commands that go on without us (genvx run --detach).", alone=True)
+runs = Group("Runs: commands that go on when genvx ends (genvx run --detach).", alone=True)
 runs.callback()(listing)
 for each in (info, compare, stop, restart, move, label, tag, delete, restore, purge):
     runs.command()(each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genvx.cli.ask import options, runoptions, serveoptions, wants
-from genvx.cli.ask.request import Request
+from genvx.cli.ask.request import Request, assumed
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.parse.declaring import Context, Exit
@@ -38,28 +38,30 @@ def serve(
     runtime: runoptions.RuntimeOfRun = None,
     mount: runoptions.MountOfRun = None,
     no_load: wants.NoLoad = False,
+    json: options.Json = False,
 ) -> None:
-    """Run a server that holds GPUs, and lead a port of this machine to it.
+    """Run a server that holds GPUs, and open a tunnel to it.
 
-    The server is a run: it goes on without us, and genvx runs, watch and logs are for it, too. It
-    finds its port in $PORT, and in place of {port} in its command. Once it answers, its address
-    here is printed; Ctrl-C closes the tunnel and leaves it running. genvx tunnel RUN leads to it
-    again, and genvx runs stop RUN ends it. Each such run has the tag "serve".
+    The server is a run: it goes on when genvx ends, and genvx runs, watch and logs show it. The
+    command finds its port in $PORT, and {port} in the command stands for it. Once the server
+    answers, its address here is printed. Ctrl-C closes the tunnel and leaves the server running;
+    genvx tunnel RUN opens it again, and genvx runs stop RUN ends the server. Each such run has the
+    tag "serve".
 
     It starts again when it fails (--retries). Everybody on its host can connect to it there.
 
     Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
     """
-    from genvx.cli.ask.container import container_of
-    from genvx.cli.detach import Detach, notifiers
-    from genvx.cli.python import code_of
-    from genvx.cli.serving import serve as start
+    from genvx.cli.runs.detach import Detach, notifiers
+    from genvx.cli.runs.python import code_of
+    from genvx.cli.runs.serving import serve as start
+    from genvx.fleet.containers import container_of
 
     where = here(context)
     if not command:
         raise InvalidInput(
             "no command to run; write it after --, as in: "
-            f"genvx serve -g 1 -- python -m http.server {MARK}"
+            f"genvx serve -g 1 -- python -m http.server --bind 127.0.0.1 {MARK}"
         )
     if local_port is not None and (detached or not where.remote):
         raise InvalidInput("--local-port is for the tunnel to a server on another host")
@@ -70,7 +72,6 @@ def serve(
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     told = notifiers(notify, where.note)
     asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code)
-    for note in where.remote_notes():
-        where.note(note)
-    asked = replace(asked, service=service, container=inside)
-    raise Exit(start(where, request, command, asked, local_port, leave=detached))
+    checked = assumed(where, request, "the server")
+    asked = replace(asked, service=service, container=inside, checked=checked)
+    raise Exit(start(where, request, command, asked, local_port, leave=detached, json=json))

@@ -66,12 +66,12 @@ def sweep(
 ) -> None:
     """Run a command with many different parameters, and find the best.
 
-    Its runs are trials, on all hosts at once. A trial has its parameters in place of {NAME} in its
-    command, and in $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in
-    $GENVX_REPORT, or with the Python module genvx_trial, which is there.
+    Its runs are trials, on all hosts at once. {NAME} in the command stands for a parameter, and
+    $GENVX_PARAMETERS has all of them as JSON. A trial reports how good they are as a line in the
+    file $GENVX_REPORT, or with the Python module genvx_trial, which need not be installed.
 
-    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume, export and
-    tensorboard are those of genvx sweeps.
+    Ctrl-C asks what to do with the trials. genvx sweep list, show, stop, resume, export and
+    tensorboard are the same as those of genvx sweeps.
 
     Example: genvx remote sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}
     """
@@ -79,17 +79,18 @@ def sweep(
         if command[0] in _WORDS:
             raise Exit(_other(context, command))
         _require_no_typo(command)
-    from genvx.cli import sweeping
-    from genvx.cli.ask.container import container_of
     from genvx.cli.ask.variables import variables_of
-    from genvx.cli.python import code_of
+    from genvx.cli.runs.detach import notifiers
+    from genvx.cli.runs.python import code_of
+    from genvx.cli.sweeps import terminal
+    from genvx.fleet.containers import container_of
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
     from genvx.sweeps.spec import Needs
 
     where = here(context)
-    _require_together(on, on_python or on_wheels, notify, optuna_storage, detached=detached)
-    sweeping.require_one_goal(maximize=maximize, minimize=minimize)
+    _require_together(on, on_python or on_wheels, optuna_storage, detached=detached)
+    terminal.require_one_goal(maximize=maximize, minimize=minimize)
     asked: dict[str, Any] = {
         "trials": trials,
         "concurrency": concurrency,
@@ -134,20 +135,26 @@ def sweep(
     )
     if on is not None and not spec.hosts.remote:
         raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
-    for note in [*notes, *_check(spec)]:
+    if on is not None:
+        there, _, _ = terminal.where_of(spec.hosts, where)
+        with there.remote_fleet() as fleet:
+            fleet.host(on)
+    notes += _check(spec)
+    # With --on the host sends the messages, so it says what can work there.
+    told = terminal.told(where, notify) if on is None else notifiers(notify, where.note)
+    for note in notes:
         where.note(note)
     sent = [] if code is None else [code, *trees]
-    told = () if on is not None else sweeping.told(where, notify)
     made = store.create(store.sweeps_root(os.environ), spec, told)
     if on is not None:
-        from genvx.cli import sweepaway
+        from genvx.cli.sweeps import elsewhere
         from genvx.sweeps.away import Away
 
         its_wheels = on_wheels and os.path.abspath(on_wheels)
-        raise Exit(sweepaway.start(where, made, sent, Away(on, on_python, its_wheels)))
+        raise Exit(elsewhere.start(where, made, sent, Away(on, on_python, its_wheels)))
     if detached:
-        raise Exit(sweeping.start_detached(where, made))
-    raise Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
+        raise Exit(terminal.start_detached(where, made))
+    raise Exit(terminal.run_sweep(where, made, sent, json=json, storage=optuna_storage))
 
 
 def _asked(
@@ -196,8 +203,8 @@ def _asked(
             requirements = replace(requirements, gpus=nni.gpus or 0)
             if nni.gpus is None:
                 notes.append(
-                    "trialGpuNumber is not set: trials of NNI see all GPUs of their host then, "
-                    "whoever uses them; here they hold none and see none. -g 1 gives one to each"
+                    "trialGpuNumber is not set: with NNI such trials see all GPUs of their host; "
+                    "here they hold none and see none. -g 1 gives one to each"
                 )
         of_file = {
             "name": nni.name,
@@ -263,8 +270,10 @@ def _space(parameter: list[str] | None, space: str | None) -> Any:
             if len(data) > _MOST_BYTES:
                 raise InvalidInput(f"{space} is larger than 1 MiB")
             return space_of_json(data.decode("utf-8"), space)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"cannot read {space}: {error}") from None
+        except OSError as error:
+            raise InvalidInput(f"cannot read {space}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{space} is not UTF-8 text") from None
     if not parameter:
         raise InvalidInput(f"no parameters; give -P for each, such as {FORMS}")
     return SearchSpace(tuple(dimension_of(each) for each in parameter))
@@ -314,7 +323,6 @@ def _seconds(option: str, text: str | None) -> float | None:
 def _require_together(
     on: str | None,
     of_the_host: str | None,
-    notify: list[str] | None,
     optuna_storage: str | None,
     *,
     detached: bool,
@@ -325,8 +333,6 @@ def _require_together(
         raise InvalidInput(f"--optuna-storage does not go with {word}: it may have a password")
     if on is None and of_the_host is not None:
         raise InvalidInput("--on-python and --on-wheels go with --on HOST")
-    if on is not None and notify:
-        raise InvalidInput("--notify does not go with --on: its addresses stay on this machine")
 
 
 def _require_no_typo(command: list[str]) -> None:

@@ -59,7 +59,7 @@ def tunnel(
     tensorboard: Board = False,
     logdir: Logs = None,
 ) -> None:
-    """Make ports of a run's host ports of this machine.
+    """Open tunnels from this machine to ports of a run.
 
     The tunnel ends with the run, or at Ctrl-C. If a port is taken here, the next free one is used.
     A connection that is cut is made again.
@@ -70,7 +70,7 @@ def tunnel(
 
     Example: genvx remote tunnel train 8080:6006 -R 5678
     """
-    from genvx.cli.tunneling import NO_PORT, Wanted, connect
+    from genvx.cli.runs.tunneling import NO_PORT, Wanted, connect
     from genvx.fleet.tunnels.forward import parse_forward, require_address, require_forwards
 
     where = here(context)

@@ -44,9 +44,9 @@ def watch(
 ) -> None:
     """Show the output of a run until it ends; exit with its code.
 
-    Of a run on several hosts, each line comes after the name of its host.
+    For a run on several hosts, each line begins with the name of its host.
 
-    Ctrl-C leaves the run running. Where the connection is cut, it goes on where it was.
+    Ctrl-C leaves the run running. If the connection is cut, watch connects again and goes on.
 
     With -i you are in the terminal of the run, on the host that --node says: what you type goes
     there, Ctrl-C too. Ctrl-] three times within a second leaves it running.
@@ -74,7 +74,7 @@ def logs(context: Context, run: OneRun = "", lines: Lines = None) -> None:
 
 
 def _view(context: Context, wanted: str, node: int | None, *, stays: bool) -> int:
-    from genvx.cli.viewing import require_our_terminal, view
+    from genvx.cli.runs.viewing import require_our_terminal, view
 
     where = here(context)
     require_our_terminal(where, wanted)
@@ -91,7 +91,7 @@ def _show(
     to_its_end: bool,
     stays: bool = False,
 ) -> None:
-    from genvx.cli.following import follow, follow_gang
+    from genvx.cli.runs.following import follow, follow_gang
 
     where = here(context)
     with where.fleet() as fleet:

@@ -105,7 +105,7 @@ def plan(places: Places, to: str | None, *, monitor: bool = False, enforce: bool
 
 def _units(*, monitor: bool, enforce: bool) -> list[tuple[str, str]]:
     """The names and texts of the units that are asked for."""
-    from genvx.cli.monitoring import program
+    from genvx.cli.lasting.monitoring import program
     from genvx.watching.units import ENFORCING_UNIT, UNIT, enforcing_unit, system_unit
 
     found = [(UNIT, system_unit(program()))] if monitor else []
@@ -164,7 +164,7 @@ def provision_in(
     if enforce and not provisioning.has_rules(places):
         print(
             f"{places.provisioned}/policy.toml has no [enforce] yet, so genvx enforce has nothing "
-            "to do; write it first, and see whom it would hit: genvx enforce --once --dry-run"
+            "to do; write it first, and see what it would do: genvx enforce --once --dry-run"
         )
 
 

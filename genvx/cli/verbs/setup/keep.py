@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 keep = Group(
     """The process that keeps connections between commands of genvx remote.
 
-    The first command on a terminal starts it, and it ends after ten minutes without questions.
+    The first such command on a terminal starts it, and it ends ten minutes after the last one.
     $GENVX_KEEP sets another time, such as 1h; 0 keeps nothing.
     """
 )

@@ -70,7 +70,7 @@ def sendmail(environ: Mapping[str, str]) -> str:
     found = shutil.which("sendmail", path=path)
     if found is None:
         raise CommandNotFound(
-            "there is no sendmail here, which sends mail; a webhook or a command needs none"
+            "there is no sendmail on this host to send mail; a webhook or a command needs none"
         )
     return found
 

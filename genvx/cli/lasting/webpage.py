@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genvx.cli.lasting import until_signal
+from genvx.cli.lasting.ending import until_signal
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
@@ -108,7 +108,7 @@ def _serve(where: Where, wanted: Wanted) -> None:
         where.note(f"the page is at {server.url}" + (words and f"#{words}"))
         if acts is not None:
             say(
-                "genvx: whoever has this address can release and stop what is yours; "
+                "genvx: everybody who has this address can release and stop what is yours; "
                 "show it to nobody"
             )
         if not loopback:

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from genvx.cli.detach import beginning, submitted
+from genvx.cli.runs.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.text import printable
 from genvx.core.value import replace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
-    from genvx.cli.detach import Detach, Several
+    from genvx.cli.runs.detach import Detach, Several
     from genvx.engines.plan import Plan
 
 
@@ -58,7 +58,7 @@ def _start(where: Where, request: Request, plan: Plan, asked: Detach, several: S
                 return _leave(where, run, plan, info, holder)
             return _hold(where, run, plan, info, holder)
         except KeyboardInterrupt:
-            where.note(f"ends the cluster; run {run.id}")
+            where.note(f"ending the cluster (run {run.id})")
             return INTERRUPTED
         finally:
             # Also after an error: a cluster that is not ready is nobody's.
@@ -105,11 +105,11 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
     with _credentials(plan) as shown:
         if info.get("client"):
             tunnel = holder.tunnel(int(str(info["client"])))
-            where.note(f"for programs here: {shown}")
+            where.note(f"for programs of this machine, type first: {shown}")
             scheme = "ray" if plan.engine == "ray" else "tls"
             print(f"{scheme}://127.0.0.1:{tunnel.port}", flush=True)
         else:
-            where.note(f"programs run on its hosts: {_used(where, run, info)}")
+            where.note(f"to use it on its hosts: {_used(where, run, info)}")
             print(printable(str(info["address"]), 100), flush=True)
         where.note("Ctrl-C ends the cluster")
         code = run.wait() or 0
@@ -132,8 +132,8 @@ def _credentials(plan: Plan) -> Iterator[str]:
             return path
 
         if plan.engine == "ray":
-            token = write("token", plan.ray_token)
-            yield f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={token}"
+            token = write("token", plan.token)
+            yield f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN= RAY_AUTH_TOKEN_PATH={token}"
         else:
             tls = "DASK_DISTRIBUTED__COMM__TLS__"
             cert, key = write("cert.pem", plan.pair[0]), write("key.pem", plan.pair[1])

@@ -42,7 +42,7 @@ def start(remote: Remote, *, reinit: bool, yes: bool, patience: float, json: boo
     try:
         code = starting.start(rental, wanted, how)
     except KeyboardInterrupt:
-        tell(f"interrupted; it was to {rental.step}; {rental.there}")
+        tell(f"interrupted while trying to {rental.step}; {rental.there}")
         tell(f"to go on: genvx remotes start {remote.name}")
         raise
     if json:
@@ -69,7 +69,7 @@ def stop(remote: Remote, *, yes: bool, terminate: bool, json: bool) -> None:
         act(rental, confirmed(remote.name, yes=yes))
     except KeyboardInterrupt:
         more = " --terminate" if terminate else ""
-        tell(f"interrupted; it was to {rental.step}; {rental.there}")
+        tell(f"interrupted while trying to {rental.step}; {rental.there}")
         tell(f"to go on: genvx remotes stop {remote.name}{more}")
         raise
     if json:
@@ -85,7 +85,9 @@ def confirmed(name: str, *, yes: bool) -> Callable[[str], None]:
         if yes:
             return
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise InvalidInput(f"{name}: this would {printable(what)}; -y does it unasked")
+            raise InvalidInput(
+                f"{name}: this would {printable(what)}; -y does it without a question"
+            )
         sys.stderr.write(f"genvx: {name}: {printable(what)}? [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.detach import beginning, submitted
 from genvx.cli.holds.inside import started
+from genvx.cli.runs.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import MOST_PATIENCE
-from genvx.core.runs.runstate import Running, is_over
+from genvx.core.runs.runstate import Running, end_of, is_over
 from genvx.core.wire.runoperations import ShowRun
 from genvx.errors import GenvxError
 from genvx.fleet.serving import answers
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
-    from genvx.cli.detach import Detach
+    from genvx.cli.runs.detach import Detach
     from genvx.core.runs.runinfo import RunInfo
 
 # How often it is asked whether it answers yet, in seconds.
@@ -42,18 +43,22 @@ def serve(
     local: int | None,
     *,
     leave: bool,
+    json: bool = False,
 ) -> int:
     """Start the run, print its address once it answers, and keep a tunnel to it until it is over.
 
     Return the exit code: 0, 1 if it failed, 130 after Ctrl-C, which leaves it running.
 
     local: the port of this machine that leads to it. leave: print its id once it
-    answers, and return.
+    answers, and return. json: print the run and its address as JSON instead.
     """
     from genvx.fleet.shipping.reading import until_unchanged
 
+    if local is not None:
+        # Refused before anything is started; it is listened on once the server answers.
+        Listening([Forward(local, local)], strict=True).close()
     return until_unchanged(
-        lambda: _serve(where, request, command, asked, local, leave=leave), where.note
+        lambda: _serve(where, request, command, asked, local, leave=leave, json=json), where.note
     )
 
 
@@ -65,6 +70,7 @@ def _serve(
     local: int | None,
     *,
     leave: bool,
+    json: bool,
 ) -> int:
     with ExitStack() as stack:
         fleet, parts = stack.enter_context(submitted(where, request, command, asked))
@@ -77,7 +83,7 @@ def _serve(
                 _require_life(where, host, run)
                 time.sleep(_LOOK)
                 run = _look(host, run)
-            return _Served(where, host, run, stack).keep(local, leave=leave)
+            return _Served(where, host, run, stack, json=json).keep(local, leave=leave)
         except KeyboardInterrupt:
             say(f"genvx: run {run.label_or_id} goes on; {_ways(where, run)}")
             return INTERRUPTED
@@ -86,7 +92,9 @@ def _serve(
 class _Served:
     """A run that serves, and the way to it from here."""
 
-    def __init__(self, where: Where, host: Any, run: RunInfo, stack: ExitStack) -> None:
+    def __init__(
+        self, where: Where, host: Any, run: RunInfo, stack: ExitStack, *, json: bool
+    ) -> None:
         service, port = run.spec.service, getattr(run.state, "port", None)
         assert service is not None
         assert port is not None, "it runs, so its port is chosen"
@@ -94,6 +102,7 @@ class _Served:
         self._host = host
         self._run = run
         self._stack = stack
+        self._json = json
         self._ready = service.ready
         self._there: int = port
         self._here: int = port
@@ -108,15 +117,28 @@ class _Served:
         if tunnel is None or leave:
             where.note(f"run {run.label_or_id} answers; {_ways(where, run)}")
             # One that listens on loopback of its host has no address here: a tunnel leads to it.
-            print(f"http://localhost:{self._there}/" if tunnel is None else run.id, flush=True)
+            self._print(self._there if tunnel is None else None)
             return 0
         where.note(f"run {run.label_or_id} answers; Ctrl-C closes the tunnel and leaves it running")
-        print(f"http://localhost:{self._here}/", flush=True)
+        self._print(self._here)
         tunnel.wait()
         if tunnel.end is None:
             return 0
         where.note(f"run {run.label_or_id} is over: {ending_of(tunnel.end.state)}")
         return 0 if _ended_well(tunnel.end) else 1
+
+    def _print(self, port: int | None) -> None:
+        """Print its address; port: of this machine, None if there is none, only a run."""
+        address = None if port is None else f"http://localhost:{port}/"
+        if not self._json:
+            print(address or self._run.id, flush=True)
+            return
+        from genvx.cli.schema.runs import plain_act, print_acts
+
+        act = plain_act(self._host.name, "started", _look(self._host, self._run))
+        print_acts("serve", [act], url=address)
+        # Programs read it while the tunnel is open.
+        sys.stdout.flush()
 
     def _await(self, local: int | None) -> None:
         """Wait until it answers, and open the tunnel.
@@ -171,10 +193,12 @@ def _require_life(where: Where, host: Any, run: RunInfo) -> None:
     """Raise GenvxError if a run is over before it has answered; show the end of its output."""
     if not is_over(run.state):
         return
-    with suppress(GenvxError):
-        tail = host.answer(ShowRun(run.id, _LOG_LINES)).tail
-        for line in tail.splitlines():
-            say(f"  {line}")
+    # Of a command that has not begun, the log says what its state says, too.
+    if end_of(run.state) is not None:
+        with suppress(GenvxError):
+            tail = host.answer(ShowRun(run.id, _LOG_LINES)).tail
+            for line in tail.splitlines():
+                say(f"  {line}")
     raise GenvxError(
         f"run {run.label_or_id} is over before it has answered: {ending_of(run.state)}; "
         f"{where.typed} logs {run.id} shows its output"

@@ -6,8 +6,8 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.project import ProjectOptions, sending
-from genvx.cli.python import PythonOptions
+from genvx.cli.runs.project import ProjectOptions, sending
+from genvx.cli.runs.python import PythonOptions
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
@@ -53,6 +53,7 @@ class Detach:
     """The options of a detached run besides its request for GPUs.
 
     key: the path of the private key with which one logs in to its debug port; empty if unknown.
+    checked: called before a host is asked, when nothing of it is wrong as far as is known here.
     """
 
     chdir: str = ""
@@ -70,6 +71,7 @@ class Detach:
     container: Container | None = None
     project: ProjectOptions = field(default_factory=ProjectOptions)
     python: PythonOptions = field(default_factory=PythonOptions)
+    checked: Callable[[], object] = lambda: None
 
     @classmethod
     def parse(
@@ -175,7 +177,7 @@ def _start(
         code = announce(where, parts, verb="run" if json else None, key=asked.key)
         if code or not watched:
             return code
-        from genvx.cli.following import follow, follow_gang
+        from genvx.cli.runs.following import follow, follow_gang
 
         if len(parts) > 1:
             return follow_gang(where, parts)
@@ -229,7 +231,7 @@ def submitted(
         setup=asked.python.setup,
     )
     start = _on_one if several is None else _on_several(several)
-    with start(where, request, spec, asked.tags, trees) as found:
+    with start(where, request, spec, asked, trees) as found:
         yield found
 
 
@@ -302,7 +304,7 @@ def _show_debug_port(where: Where, run: RunInfo, key: str) -> None:
 @contextmanager
 def named_after_ctrl_c(where: Where, spec: RunSpec) -> Iterator[None]:
     """Submit a run; after Ctrl-C, say its id, because a host may have accepted it already."""
-    from genvx.cli.project import SendingInterrupted
+    from genvx.cli.runs.project import SendingInterrupted
 
     try:
         yield
@@ -321,17 +323,20 @@ def _on_one(
     where: Where,
     request: Request,
     spec: RunSpec,
-    tags: tuple[str, ...],
+    asked: Detach,
     trees: Sequence[Shipment],
 ) -> Iterator[tuple[Fleet, Parts]]:
     """Start a run on the best host; give the hosts, and the run with its own."""
     from genvx.fleet.detaching import runs
 
     with where.fleet(request.selection) as fleet:
+        asked.checked()
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet, request.requirements)
         with named_after_ctrl_c(where, spec), sending(trees) as ship:
-            started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
+            started = runs.submit(
+                ours, spec, seen, patience=request.wait, tags=asked.tags, ship=ship
+            )
         yield fleet, (started,)
 
 
@@ -341,7 +346,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
         where: Where,
         request: Request,
         spec: RunSpec,
-        tags: tuple[str, ...],
+        asked: Detach,
         trees: Sequence[Shipment],
     ) -> Iterator[tuple[Fleet, Parts]]:
         """Start a run on several hosts; give the hosts, and the parts with theirs."""
@@ -349,6 +354,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
         from genvx.fleet.detaching.rungang import submit_gang
 
         with where.remote_fleet(request.selection) as fleet:
+            asked.checked()
             with (
                 WaitingLine(request.requirements) as waiting,
                 sending(trees) as ship,
@@ -358,7 +364,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
                     spec,
                     several.nodes,
                     patience=request.wait,
-                    tags=tags,
+                    tags=asked.tags,
                     address=several.address,
                     mixed=several.mixed,
                     seen=where.look(fleet),

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli.project import ProjectOptions
+from genvx.cli.runs.project import ProjectOptions
 from genvx.core.value import value
-from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,11 +55,9 @@ class PythonOptions:
         Raises:
             InvalidInput: a Python of the host was asked for.
         """
-        if self.python not in (None, "none") or self.wheels is not None or self.extras:
-            raise InvalidInput(
-                "--python, --wheels and --extra do not go with --image: the image has its own "
-                "Python; --setup is run in the container"
-            )
+        from genvx.fleet.containers import require_no_python
+
+        require_no_python(self.python, self.wheels, self.extras)
         return PythonOptions(setup=self.setup)
 
     def read(self, project: Shipment | None) -> tuple[Python | None, list[Shipment]]:

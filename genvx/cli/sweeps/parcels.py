@@ -47,7 +47,7 @@ import sys
 here = os.path.dirname(os.path.abspath(__file__))
 if sys.version_info < {_LEAST}:
     sys.exit(
-        "genvx: %s is Python %d.%d; whoever runs a sweep needs {LEAST} or newer"
+        "genvx: %s is Python %d.%d; to run a sweep, a host needs {LEAST} or newer"
         % ((sys.executable,) + tuple(sys.version_info[:2]))
     )
 os.chdir(here)

@@ -17,35 +17,39 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.cli.runs.detach import Several
+    from genvx.core.runs.container import Container
     from genvx.fleet.sshhost import SSHHost
 
 
 def run_gang(
     where: Where,
     request: Request,
-    nodes: int,
+    several: Several,
     command: list[str],
-    address: str | None,
     given: Mapping[str, str],
+    container: Container | None = None,
     *,
-    mixed: bool,
+    checked: Callable[[], object] = lambda: None,
 ) -> int:
     """Run a command on several hosts; return the exit code of the first that fails, or 0.
 
-    address: where the other hosts reach node 0; by default the address by which we reach it. given:
-    variables beside those of every such job. mixed: allow different models of GPU.
+    given: variables beside those of every such job. container: in which the command starts on each
+    host. checked: called before a host is asked, when nothing that was typed is wrong as far as is
+    known here.
     """
     with (
         where.remote_fleet(request.selection) as fleet,
         WaitingLine(request.requirements) as waiting,
     ):
+        checked()
         found = gang.take(
             fleet,
             request.ask(" ".join(for_people(tuple(command)))),
-            nodes,
+            several.nodes,
             tell=waiting.stands_on,
             seen=where.look(fleet),
-            mixed=mixed,
+            mixed=several.mixed,
         )
         with found:
             waiting.clear()
@@ -58,7 +62,8 @@ def run_gang(
                 print_err=_by_name(printer(sys.stderr, width)),
                 say=lambda line: say(f"genvx: {line}"),
             )
-            return job.run(command, request.requirements.gpus, address, given)
+            gpus = request.requirements.gpus
+            return job.run(command, gpus, several.address, given, container)
 
 
 def _by_name(show: Callable[[str, bytes], None]) -> Callable[[SSHHost, bytes], None]:
