@@ -46,9 +46,11 @@ class Interruption:
     def __init__(self, n: int) -> None:
         self._left = n
         self.where = ""
+        # Kept: Python forgets a profile function that raises, and may call it once more.
+        self._looks = self._look
 
     def __enter__(self) -> Interruption:
-        sys.setprofile(self._look)
+        sys.setprofile(self._looks)
         return self
 
     def __exit__(self, *exception: object) -> None:
