@@ -14,8 +14,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from genvx.cli import app, detach, main
+from genvx.cli import app, main
 from genvx.cli.ask import where as asked_where
+from genvx.cli.runs import detach
 from genvx.cli.verbs.hold import run as run_verb
 from genvx.fleet import sshhost
 from genvx.fleet.detaching import runs as fleet_runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genvx.cli.python import PythonOptions
+from genvx.cli.runs.python import PythonOptions
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from genvx.cli.shelving import this_machine
+from genvx.cli.remotes.shelving import this_machine
 from genvx.core.wire.runoperations import ShowRun
 from genvx.core.wire.treeoperations import PullRun
 from genvx.errors import InvalidInput, UnknownRun

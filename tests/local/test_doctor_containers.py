@@ -6,6 +6,8 @@ import pytest
 
 from genvx.core.finding import OK, WARNING
 from genvx.local.doctor.containers import ask, of_runtimes
+from genvx.local.doctor.examination import examine
+from genvx.local.host import LocalHost
 
 
 @pytest.fixture
@@ -79,3 +81,21 @@ def test_podman_without_newuidmap_is_told_apart(look):
     line = "ann:100000:65536\n"
     (_, found) = look("podman", subuid=line, subgid=line)
     assert "newuidmap" in found.result
+
+
+def test_runtimes_answer_while_the_devices_are_looked_at(state, tmp_path):
+    """This one answers only then."""
+    looked, bin = tmp_path / "looked", tmp_path / "bin"
+    bin.mkdir()
+    (bin / "podman").write_text(f"#!/bin/sh\nuntil test -e {looked}; do sleep 0.05; done\n")
+    (bin / "podman").chmod(0o755)
+
+    def survey():
+        looked.touch()
+        return host._survey()
+
+    host = LocalHost()
+    environ = {**host.environ, "PATH": f"{bin}:/usr/bin:/bin"}
+    findings = examine(environ, survey, host.places)
+    (found,) = (each for each in findings if "--image" in each.result)
+    assert found.result.startswith("podman ")

@@ -125,7 +125,7 @@ class Where(Reporting):
         if not self.remote or not (self.named or self.shelves):
             return self.asked_fleet() if asked else self.fleet()
         # Imported here: shelves are rare, and botocore is large.
-        from genvx.cli.shelving import runs_fleet
+        from genvx.cli.remotes.shelving import runs_fleet
 
         return runs_fleet(self, asked=asked)
 

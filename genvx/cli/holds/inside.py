@@ -74,7 +74,7 @@ def started(
     where: Where, fleet: Fleet, host: Any, run: RunInfo, patience: float
 ) -> tuple[Any, RunInfo]:
     """Wait until a run can be entered, or is over; also on another host, if it moves."""
-    from genvx.cli.following import arrival
+    from genvx.cli.runs.following import arrival
     from genvx.cli.views.log import LogView
     from genvx.fleet.detaching import runs
 

@@ -80,13 +80,13 @@ def status(where: Where, *, json: bool = False) -> int:
     for note in where.remote_notes():
         where.note(note)
     if remote.is_shelf:
-        from genvx.cli import shelving
+        from genvx.cli.remotes import shelving
 
         return shelving.status(remote, json=json)
     more: Plain = {}
     about = remote.where
     if remote.type == "ec2":
-        from genvx.cli import renting
+        from genvx.cli.remotes import renting
 
         remote.require_ssh()
         state = renting.look(remote)
@@ -98,7 +98,7 @@ def status(where: Where, *, json: bool = False) -> int:
         where = replace(where, specs=(state.spec,))
         about, more = state.about, {"machine": state.plain}
     if remote.type == "slurm":
-        from genvx.cli import allocating
+        from genvx.cli.remotes import allocating
 
         try:
             specs, about, job = allocating.look(remote)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING, Callable, Optional
+import threading
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from genvx._version import __version__
 from genvx.core.finding import ERROR, OK, WARNING, Finding
@@ -18,10 +19,13 @@ from genvx.local.state.lockfile import filelock_version
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from genvx.local.devices.inventory import Inventory
+    from genvx.local.running.runtimes import Listed
     from genvx.local.state.paths import Places
+
+T = TypeVar("T")
 
 
 def examine(
@@ -34,15 +38,40 @@ def examine(
 
     rooms: directories that need room on their disks; what for, and where.
     """
-    running = containers.ask(environ, os.getuid())
+    # The clients of runtimes take longest, so they work while we look at all else.
+    running = _meanwhile(lambda: containers.ask(environ, os.getuid()))
     findings = [
         Finding("genvx", OK, __version__),
         *of_python(environ),
         *_filelock(),
         *_logout(),
         *of_room(rooms or {}),
-        *containers.of_runtimes(running, environ, os.getuid()),
     ]
+    devices = _of_devices(environ, survey, places, running)
+    return (*findings, *containers.of_runtimes(running(), environ, os.getuid()), *devices)
+
+
+def _meanwhile(act: Callable[[], T]) -> Callable[[], T]:
+    """Start an act, which raises nothing, in a thread; return what waits for its result."""
+    found: list[T] = []
+    thread = threading.Thread(target=lambda: found.append(act()))
+    thread.start()
+
+    def result() -> T:
+        thread.join()
+        return found[0]
+
+    return result
+
+
+def _of_devices(
+    environ: Mapping[str, str],
+    survey: Callable[[], Inventory],
+    places: Places,
+    running: Callable[[], Sequence[Listed]],
+) -> list[Finding]:
+    """Check the devices, the state, and what holds devices."""
+    findings = []
     try:
         inventory = survey()
     except GenvxError as error:
@@ -53,18 +82,18 @@ def examine(
         state = StateDirectory(places.state_root(environ), former=places.former_root(environ))
     except StateError as error:
         findings.append(Finding("state", ERROR, str(error)))
-        return tuple(findings)
+        return findings
     try:
         findings += _policy(state)
         findings += of_state(state, places)
         if inventory is not None:
             findings += of_devices(inventory, state)
-        findings += containers.of_containers(running, lambda: _environments(state))
+        findings += containers.of_containers(running(), lambda: _environments(state))
     except GenvxError as error:
         findings.append(Finding("state", ERROR, str(error)))
     finally:
         state.close()
-    return tuple(findings)
+    return findings
 
 
 def _environments(state: StateDirectory) -> set[str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from genvx.cli import detach
 from genvx.cli.ask.where import Where
+from genvx.cli.runs import detach
 from genvx.errors import ProjectChanged
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import load

@@ -94,8 +94,8 @@ def run(
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
-    from genvx.cli.detach import Detach, Several, notifiers, start_detached
-    from genvx.cli.python import code_of
+    from genvx.cli.runs.detach import Detach, Several, notifiers, start_detached
+    from genvx.cli.runs.python import code_of
     from genvx.fleet.containers import container_of
 
     where = here(context)
@@ -142,7 +142,7 @@ def run(
             start_detached(where, request, command, asked, several, watched=watched, json=json)
         )
     if nodes > 1:
-        from genvx.cli.gang import run_gang
+        from genvx.cli.holds.gang import run_gang
 
         several = Several(nodes, master_addr, mixed)
         raise Exit(run_gang(where, request, several, command, more, inside, checked=checked))

@@ -47,8 +47,8 @@ def _show(context: Context, shown: Shown, directory: str | None) -> None:
     project = python = None
     # Imported where there may be a project: of this machine, .genvx.toml is not asked for one.
     if where.remote or directory is not None:
-        from genvx.cli.project import ProjectOptions
-        from genvx.cli.python import PythonOptions
+        from genvx.cli.runs.project import ProjectOptions
+        from genvx.cli.runs.python import PythonOptions
 
         # A large one is not sent here, so nobody is asked.
         project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()

@@ -79,7 +79,7 @@ def monitor(
 
     Example: genvx remote monitor --every 30s
     """
-    from genvx.cli import monitoring
+    from genvx.cli.lasting import monitoring
     from genvx.core.quantities.durations import parse_duration
     from genvx.core.quantities.naming import naming
 

@@ -185,7 +185,7 @@ def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) 
 
     remote = _named(where.named or "")
     if remote.is_shelf:
-        from genvx.cli import shelving
+        from genvx.cli.remotes import shelving
 
         if reinit:
             raise InvalidInput(f"remote {remote.name} keeps runs, and has no init to run")
@@ -194,10 +194,10 @@ def _start(where: Where, reinit: bool, *, yes: bool, patience: str, json: bool) 
         with naming("--timeout"):
             seconds = parse_seconds(patience)
         if remote.type == "ec2":
-            from genvx.cli import renting
+            from genvx.cli.remotes import renting
 
             return renting.start(remote, reinit=reinit, yes=yes, patience=seconds, json=json)
-        from genvx.cli import allocating
+        from genvx.cli.remotes import allocating
 
         return allocating.start(remote, reinit=reinit, patience=seconds, json=json)
     if reinit:
@@ -214,13 +214,13 @@ def _named(name: str) -> Remote:
 
 
 def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
-    from genvx.cli import allocating, renting
+    from genvx.cli.remotes import allocating, renting
     from genvx.cli.views import remotes as views
 
     remote = _named(name)
     confirm = renting.confirmed(remote.name, yes=yes)
     if remote.is_shelf:
-        from genvx.cli import shelving
+        from genvx.cli.remotes import shelving
 
         if terminate:
             raise InvalidInput(f"remote {remote.name} has no machine; stop deletes its bucket")

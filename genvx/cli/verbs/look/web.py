@@ -71,7 +71,7 @@ def web(
 
     Example: genvx remote web
     """
-    from genvx.cli import webpage
+    from genvx.cli.lasting import webpage
 
     wanted = webpage.Wanted(listen, token, tuple(name or ()), allow_actions, history, label_users)
     raise Exit(webpage.serve(here(context), wanted))

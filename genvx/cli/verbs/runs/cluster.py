@@ -70,9 +70,9 @@ def cluster(
 
     Example: genvx remote cluster ray -N 2 -g 4 --project . -- python train.py
     """
-    from genvx.cli.clustering import start
-    from genvx.cli.detach import Detach, Several
-    from genvx.cli.python import code_of
+    from genvx.cli.runs.clustering import start
+    from genvx.cli.runs.detach import Detach, Several
+    from genvx.cli.runs.python import code_of
     from genvx.engines.plan import TAG, Plan
     from genvx.fleet.containers import container_of
 

@@ -63,7 +63,7 @@ def listing(
 
     where, code = here(context), 0
     if refresh:
-        from genvx.cli.copies import refresh as pull_again
+        from genvx.cli.transfers.copies import refresh as pull_again
 
         code = pull_again(where)
     if all_remotes:

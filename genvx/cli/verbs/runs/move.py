@@ -28,8 +28,8 @@ def move(
     Example: genvx remote runs move 1
     """
     from genvx.cli.ask.requested import selection_of
-    from genvx.cli.detach import beginning
-    from genvx.cli.following import unbroken
+    from genvx.cli.runs.detach import beginning
+    from genvx.cli.runs.following import unbroken
     from genvx.core.runs.runselect import require_waiting
     from genvx.fleet.detaching import moving
 

@@ -14,7 +14,7 @@ from genvx.errors import GenvxError, InvalidInput, kind_of
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from genvx.cli.pulling import Pull
+    from genvx.cli.transfers.pulling import Pull
     from genvx.core.runs.runinfo import RunInfo
 
 Wanted = Annotated[
@@ -66,7 +66,7 @@ def pull(
 
     Example: genvx remote pull train --only '*.pt'
     """
-    from genvx.cli.pulling import Pull
+    from genvx.cli.transfers.pulling import Pull
 
     where = here(context)
     wanted, dest = _split(words or [""])
@@ -110,8 +110,8 @@ def _split(words: list[str]) -> tuple[list[str], str | None]:
 
 def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
     """Where a copy on this machine came from, and what of it was copied before."""
-    from genvx.cli.copies import origin
-    from genvx.cli.pulling import require_elsewhere
+    from genvx.cli.transfers.copies import origin
+    from genvx.cli.transfers.pulling import require_elsewhere
     from genvx.core.value import replace
 
     with where.runs_fleet() as fleet:
@@ -129,10 +129,10 @@ def pull_runs(where: Where, wanted: list[str], asked: Pull, *, json: bool = Fals
 
     All are found before one is copied.
     """
-    from genvx.cli.pulling import pulled, summary, tell_left_out
     from genvx.cli.schema.copies import plain_pull, print_pulls
     from genvx.cli.schema.runs import plain_failed_act
     from genvx.cli.show.sending import Sending
+    from genvx.cli.transfers.pulling import pulled, summary, tell_left_out
     from genvx.core.value import replace
 
     code, done = 0, []

@@ -13,7 +13,7 @@ from genvx.fleet.hosts.selection import Selection
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from genvx.cli.pushing import Pushing
+    from genvx.cli.transfers.pushing import Pushing
     from genvx.fleet.remotes.remote import Remote
 
 Words = Annotated[
@@ -56,11 +56,11 @@ def push(
 
     Example: genvx push data gpu-server-1:data
     """
-    from genvx.cli.pushing import Pushing, split
+    from genvx.cli.transfers.pushing import Pushing, split
 
     where = here(context)
     if where.named is not None:
-        from genvx.cli.shelving import shelf_of
+        from genvx.cli.remotes.shelving import shelf_of
 
         shelf = None if "," in where.named else shelf_of(where.named)
         if shelf is not None:
@@ -91,7 +91,7 @@ def _push_runs(remote: Remote, wanted: list[str], *, only_say: bool, json: bool)
     """Copy runs of this machine to a shelf; return the exit code of the first that failed."""
     import os
 
-    from genvx.cli import shelving
+    from genvx.cli.remotes import shelving
     from genvx.cli.schema.copies import plain_pushed_run, print_pushes
     from genvx.cli.schema.runs import plain_failed_act
     from genvx.cli.show.sending import Sending
@@ -145,10 +145,10 @@ def _reaching(host: str) -> Where:
 
 
 def _push(where: Where, host: str, dest: str, asked: Pushing, *, json: bool) -> int:
-    from genvx.cli.pushing import push as copy
-    from genvx.cli.pushing import summary
     from genvx.cli.schema.copies import plain_failed_push, plain_push, print_pushes
     from genvx.cli.show.sending import Sending
+    from genvx.cli.transfers.pushing import push as copy
+    from genvx.cli.transfers.pushing import summary
 
     code, done = 0, []
     chosen = Selection(hosts=(host,)) if host else None

@@ -39,7 +39,7 @@ def restart(
     Example: genvx runs restart 1
     """
     from genvx.cli.ask.requested import patience_of, selection_of
-    from genvx.cli.detach import announce, named_after_ctrl_c
+    from genvx.cli.runs.detach import announce, named_after_ctrl_c
     from genvx.fleet.detaching import moving, runs
     from genvx.fleet.detaching.submission import submitter
 

@@ -52,9 +52,9 @@ def serve(
 
     Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
     """
-    from genvx.cli.detach import Detach, notifiers
-    from genvx.cli.python import code_of
-    from genvx.cli.serving import serve as start
+    from genvx.cli.runs.detach import Detach, notifiers
+    from genvx.cli.runs.python import code_of
+    from genvx.cli.runs.serving import serve as start
     from genvx.fleet.containers import container_of
 
     where = here(context)

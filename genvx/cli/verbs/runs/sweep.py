@@ -79,10 +79,10 @@ def sweep(
         if command[0] in _WORDS:
             raise Exit(_other(context, command))
         _require_no_typo(command)
-    from genvx.cli import sweeping
     from genvx.cli.ask.variables import variables_of
-    from genvx.cli.detach import notifiers
-    from genvx.cli.python import code_of
+    from genvx.cli.runs.detach import notifiers
+    from genvx.cli.runs.python import code_of
+    from genvx.cli.sweeps import terminal
     from genvx.fleet.containers import container_of
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
@@ -90,7 +90,7 @@ def sweep(
 
     where = here(context)
     _require_together(on, on_python or on_wheels, optuna_storage, detached=detached)
-    sweeping.require_one_goal(maximize=maximize, minimize=minimize)
+    terminal.require_one_goal(maximize=maximize, minimize=minimize)
     asked: dict[str, Any] = {
         "trials": trials,
         "concurrency": concurrency,
@@ -136,25 +136,25 @@ def sweep(
     if on is not None and not spec.hosts.remote:
         raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
     if on is not None:
-        there, _, _ = sweeping.where_of(spec.hosts, where)
+        there, _, _ = terminal.where_of(spec.hosts, where)
         with there.remote_fleet() as fleet:
             fleet.host(on)
     notes += _check(spec)
     # With --on the host sends the messages, so it says what can work there.
-    told = sweeping.told(where, notify) if on is None else notifiers(notify, where.note)
+    told = terminal.told(where, notify) if on is None else notifiers(notify, where.note)
     for note in notes:
         where.note(note)
     sent = [] if code is None else [code, *trees]
     made = store.create(store.sweeps_root(os.environ), spec, told)
     if on is not None:
-        from genvx.cli import sweepaway
+        from genvx.cli.sweeps import elsewhere
         from genvx.sweeps.away import Away
 
         its_wheels = on_wheels and os.path.abspath(on_wheels)
-        raise Exit(sweepaway.start(where, made, sent, Away(on, on_python, its_wheels)))
+        raise Exit(elsewhere.start(where, made, sent, Away(on, on_python, its_wheels)))
     if detached:
-        raise Exit(sweeping.start_detached(where, made))
-    raise Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
+        raise Exit(terminal.start_detached(where, made))
+    raise Exit(terminal.run_sweep(where, made, sent, json=json, storage=optuna_storage))
 
 
 def _asked(

@@ -60,9 +60,9 @@ def _looked_at(context: Context, wanted: str) -> tuple[SweepDirectory, str | Non
     directory = _found(wanted)
     if away_of(directory) is None:
         return directory, None
-    from genvx.cli import sweepaway
+    from genvx.cli.sweeps import elsewhere
 
-    return directory, sweepaway.refresh(here(context), directory)
+    return directory, elsewhere.refresh(here(context), directory)
 
 
 @sweeps.command("list")
@@ -123,22 +123,22 @@ def stop(context: Context, sweep: WhichSweep = "") -> None:
 
     Example: genvx sweeps stop 1
     """
-    from genvx.cli import sweeping
+    from genvx.cli.sweeps import terminal
     from genvx.sweeps.away import away_of
 
     directory = _found(sweep)
     away = away_of(directory)
     if away is not None:
-        from genvx.cli import sweepaway
+        from genvx.cli.sweeps import elsewhere
 
-        raise Exit(sweepaway.stop(here(context), directory, away))
+        raise Exit(elsewhere.stop(here(context), directory, away))
     if directory.why_ended():
         print(f"Sweep {directory.id} has ended already")
         return
     if directory.ask_to_stop():
         print(f"Stopping sweep {directory.id}")
         return
-    raise Exit(sweeping.run_sweep(here(context), directory, [], stops=True))
+    raise Exit(terminal.run_sweep(here(context), directory, [], stops=True))
 
 
 @sweeps.command()
@@ -157,25 +157,25 @@ def resume(
 
     Example: genvx sweeps resume 1
     """
-    from genvx.cli import sweeping
+    from genvx.cli.sweeps import terminal
     from genvx.sweeps.away import away_of
 
     directory = _found(sweep)
     away = away_of(directory)
     if away is not None:
-        from genvx.cli import sweepaway
+        from genvx.cli.sweeps import elsewhere
 
         if optuna_storage is not None:
             raise InvalidInput("--optuna-storage is for sweeps that this machine runs")
         if on_python is not None or on_wheels is not None:
             away = replace(away, python=on_python, wheels=on_wheels and os.path.abspath(on_wheels))
-        raise Exit(sweepaway.resume(here(context), directory, away))
+        raise Exit(elsewhere.resume(here(context), directory, away))
     if on_python is not None or on_wheels is not None:
         raise InvalidInput(f"--on-python and --on-wheels: this machine runs sweep {directory.id}")
     if directory.why_ended() in ("trials", "space"):
         raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
-    trees = sweeping.trees_of(directory.spec())
-    code = sweeping.run_sweep(here(context), directory, trees, json=json, storage=optuna_storage)
+    trees = terminal.trees_of(directory.spec())
+    code = terminal.run_sweep(here(context), directory, trees, json=json, storage=optuna_storage)
     raise Exit(code)
 
 
@@ -188,16 +188,16 @@ def tensorboard(context: Context, sweep: WhichSweep = "", port: Port = None) -> 
 
     Example: genvx sweeps tensorboard 1
     """
-    from genvx.cli.sweepboard import board
+    from genvx.cli.sweeps.board import board
     from genvx.sweeps.away import away_of
 
     directory, _ = _looked_at(context, sweep)
     where = here(context)
     if away_of(directory) is None:
         raise Exit(board(where, directory, port))
-    from genvx.cli import sweepaway
+    from genvx.cli.sweeps import elsewhere
 
-    raise Exit(board(where, directory, port, lambda: sweepaway.refresh(where, directory)))
+    raise Exit(board(where, directory, port, lambda: elsewhere.refresh(where, directory)))
 
 
 @sweeps.command()

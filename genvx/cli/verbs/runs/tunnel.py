@@ -70,7 +70,7 @@ def tunnel(
 
     Example: genvx remote tunnel train 8080:6006 -R 5678
     """
-    from genvx.cli.tunneling import NO_PORT, Wanted, connect
+    from genvx.cli.runs.tunneling import NO_PORT, Wanted, connect
     from genvx.fleet.tunnels.forward import parse_forward, require_address, require_forwards
 
     where = here(context)

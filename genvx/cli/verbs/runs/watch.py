@@ -74,7 +74,7 @@ def logs(context: Context, run: OneRun = "", lines: Lines = None) -> None:
 
 
 def _view(context: Context, wanted: str, node: int | None, *, stays: bool) -> int:
-    from genvx.cli.viewing import require_our_terminal, view
+    from genvx.cli.runs.viewing import require_our_terminal, view
 
     where = here(context)
     require_our_terminal(where, wanted)
@@ -91,7 +91,7 @@ def _show(
     to_its_end: bool,
     stays: bool = False,
 ) -> None:
-    from genvx.cli.following import follow, follow_gang
+    from genvx.cli.runs.following import follow, follow_gang
 
     where = here(context)
     with where.fleet() as fleet:

@@ -105,7 +105,7 @@ def plan(places: Places, to: str | None, *, monitor: bool = False, enforce: bool
 
 def _units(*, monitor: bool, enforce: bool) -> list[tuple[str, str]]:
     """The names and texts of the units that are asked for."""
-    from genvx.cli.monitoring import program
+    from genvx.cli.lasting.monitoring import program
     from genvx.watching.units import ENFORCING_UNIT, UNIT, enforcing_unit, system_unit
 
     found = [(UNIT, system_unit(program()))] if monitor else []

@@ -56,7 +56,8 @@ def enforce(
 
     Example: sudo genvx enforce --once --dry-run
     """
-    from genvx.cli import enforcing, notifying
+    from genvx.cli import notifying
+    from genvx.cli.lasting import enforcing
     from genvx.core.quantities.durations import parse_duration
     from genvx.core.quantities.naming import naming
 
@@ -77,7 +78,7 @@ def _here(seconds: float, told: tuple[Notifier, ...], *, once: bool, dry_run: bo
     """Enforce on this machine until a signal comes."""
     import socket
 
-    from genvx.cli.enforcing import line_of
+    from genvx.cli.lasting.enforcing import line_of
     from genvx.cli.notifying import Errands, idle_message
     from genvx.local.host import LocalHost
 

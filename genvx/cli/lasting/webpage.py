@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genvx.cli.lasting import until_signal
+from genvx.cli.lasting.ending import until_signal
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.clearing import confirm
 from genvx.cli.show.sending import Sending
+from genvx.cli.transfers.clearing import confirm
 from genvx.core.projects.manifest import DIRECTORY, shown_name
 from genvx.core.quantities.amounts import format_size
 from genvx.core.text import printable

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from genvx.cli.detach import beginning, submitted
+from genvx.cli.runs.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.text import printable
 from genvx.core.value import replace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
-    from genvx.cli.detach import Detach, Several
+    from genvx.cli.runs.detach import Detach, Several
     from genvx.engines.plan import Plan
 
 

@@ -52,8 +52,8 @@ def refresh(where: Where) -> int:
     first that failed, which does not keep the others from being pulled.
     """
     from genvx.cli.ask.runs import located_parts
-    from genvx.cli.pulling import Pull, pulled, tell_left_out
     from genvx.cli.show.sending import Sending
+    from genvx.cli.transfers.pulling import Pull, pulled, tell_left_out
 
     if where.remote:
         raise InvalidInput("--refresh is for the copies on this machine: genvx runs --refresh")

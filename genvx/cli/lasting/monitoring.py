@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import LOCAL_NAME
-from genvx.cli.lasting import until_signal
+from genvx.cli.lasting.ending import until_signal
 from genvx.core.quantities.ages import format_duration
 from genvx.core.value import replace, value
 from genvx.errors import InvalidInput

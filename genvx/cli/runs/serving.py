@@ -7,8 +7,8 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.detach import beginning, submitted
 from genvx.cli.holds.inside import started
+from genvx.cli.runs.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import MOST_PATIENCE
 from genvx.core.runs.runstate import Running, end_of, is_over
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
-    from genvx.cli.detach import Detach
+    from genvx.cli.runs.detach import Detach
     from genvx.core.runs.runinfo import RunInfo
 
 # How often it is asked whether it answers yet, in seconds.

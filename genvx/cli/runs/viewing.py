@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.following import Scout, arrival, goes_on
+from genvx.cli.runs.following import Scout, arrival, goes_on
 from genvx.cli.views.log import LogView
 from genvx.core.runs.entry import require_terminal
 from genvx.core.runs.runinfo import RunInfo

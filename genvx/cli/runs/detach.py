@@ -6,8 +6,8 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.project import ProjectOptions, sending
-from genvx.cli.python import PythonOptions
+from genvx.cli.runs.project import ProjectOptions, sending
+from genvx.cli.runs.python import PythonOptions
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
@@ -177,7 +177,7 @@ def _start(
         code = announce(where, parts, verb="run" if json else None, key=asked.key)
         if code or not watched:
             return code
-        from genvx.cli.following import follow, follow_gang
+        from genvx.cli.runs.following import follow, follow_gang
 
         if len(parts) > 1:
             return follow_gang(where, parts)
@@ -304,7 +304,7 @@ def _show_debug_port(where: Where, run: RunInfo, key: str) -> None:
 @contextmanager
 def named_after_ctrl_c(where: Where, spec: RunSpec) -> Iterator[None]:
     """Submit a run; after Ctrl-C, say its id, because a host may have accepted it already."""
-    from genvx.cli.project import SendingInterrupted
+    from genvx.cli.runs.project import SendingInterrupted
 
     try:
         yield

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli.project import ProjectOptions
+from genvx.cli.runs.project import ProjectOptions
 from genvx.core.value import value
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask.where import Where
-from genvx.cli.project import ProjectOptions, sending
-from genvx.cli.python import PythonOptions
+from genvx.cli.runs.project import ProjectOptions, sending
+from genvx.cli.runs.python import PythonOptions
 from genvx.core.notifying.message import Message
 from genvx.core.notifying.notifier import Event
 from genvx.core.quantities.ages import format_duration
@@ -82,7 +82,7 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
 def trees_of(spec: SweepSpec) -> list[Shipment]:
     """Read again what the trials of a stored sweep need; what is another now is left out."""
     if spec.hosts.carried is not None:
-        from genvx.cli.sweepparcel import trees_in
+        from genvx.cli.sweeps.parcels import trees_in
 
         return trees_in(os.path.dirname(os.path.abspath(spec.hosts.carried)))
     if spec.project is None or spec.directory is None:

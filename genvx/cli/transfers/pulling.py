@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.clearing import confirm
+from genvx.cli.transfers.clearing import confirm
 from genvx.core.projects.manifest import shown_name
 from genvx.core.quantities.amounts import format_size
 from genvx.core.runs.pulled import Pulled

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.cli import notifying
-from genvx.cli.lasting import until_signal
+from genvx.cli.lasting.ending import until_signal
 from genvx.cli.schema.enforcing import plain_done
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.show.output import Output

@@ -10,9 +10,9 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli import sweepparcel
-from genvx.cli.project import SendingInterrupted, sending
-from genvx.cli.sweeping import trees_of, where_of
+from genvx.cli.runs.project import SendingInterrupted, sending
+from genvx.cli.sweeps import parcels
+from genvx.cli.sweeps.terminal import trees_of, where_of
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runstate import is_over
@@ -107,7 +107,7 @@ def stop(where: Where, directory: SweepDirectory, away: Away) -> int:
         if run is None or is_over(run.state):
             return _hand_over(where, directory, [], away, "stop")
         with _at(where, directory, away.host) as host:
-            _tell(Run(host, run), ["python3", sweepparcel.START, "sweeps", "stop", directory.id])
+            _tell(Run(host, run), ["python3", parcels.START, "sweeps", "stop", directory.id])
         print(f"Stopping sweep {directory.id}")
         return 0
     finally:
@@ -154,10 +154,10 @@ def _hand_over(
     spec = directory.spec()
     hosts = _hosts_of(where, directory)
     with _as_typed():
-        python, needs = sweepparcel.python_for(spec, away.python, away.wheels)
-    parcel: Any = sweepparcel.parcel_of(directory, hosts, trees)
+        python, needs = parcels.python_for(spec, away.python, away.wheels)
+    parcel: Any = parcels.parcel_of(directory, hosts, trees)
     asked = spec_of(
-        ["python3", sweepparcel.START, "sweeps", act, spec.id],
+        ["python3", parcels.START, "sweeps", act, spec.id],
         Ask(Requirements(), f"sweep-{spec.id}"),
         notifiers=directory.notifiers() if act == "resume" else (),
         project=parcel.recorded,
@@ -258,7 +258,7 @@ def _refresh(where: Where, directory: SweepDirectory, away: Away) -> RunInfo | N
 
 def _fetch(directory: SweepDirectory, run: Run) -> None:
     """Copy the journal of a sweep from its run, if that has more than is known here."""
-    name = f"{sweepparcel.DATA}/genvx/sweeps/{directory.id}/journal"
+    name = f"{parcels.DATA}/genvx/sweeps/{directory.id}/journal"
     with tempfile.TemporaryDirectory(prefix="genvx-") as place:
         run.pull(place, only=name, everything=True, bare=True)
         path = os.path.join(place, name)
@@ -358,6 +358,6 @@ class _Told:
             for line in self._last:
                 self._where.note(f"{self._host}: {line}")
             self._where.note(
-                f"to run a sweep {self._host} needs Python {sweepparcel.LEAST} and the packages of "
+                f"to run a sweep {self._host} needs Python {parcels.LEAST} and the packages of "
                 "genvx: --on-python names one that has them, --on-wheels a directory with them"
             )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
-    from genvx.cli.detach import Several
+    from genvx.cli.runs.detach import Several
     from genvx.core.runs.container import Container
     from genvx.fleet.sshhost import SSHHost
 

@@ -17,7 +17,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from genvx.cli.sweeping import where_of
+from genvx.cli.sweeps.terminal import where_of
 from genvx.cli.views.reports import parameters_line
 from genvx.core.text import printable
 from genvx.core.wire.runoperations import FindRuns

@@ -1,0 +1,1 @@
+"""Remotes that are started and stopped: allocations, machines that are rented, shelves."""

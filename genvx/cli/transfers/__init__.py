@@ -1,0 +1,1 @@
+"""Files between this machine and hosts or runs, with a progress line."""
