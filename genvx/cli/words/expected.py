@@ -55,10 +55,6 @@ ANSWERS = {
     ("serve", "--nodes"): "a server is on one host; {} run -d --nodes N is a run on several",
     ("serve", "-N"): "a server is on one host; {} run -d --nodes N is a run on several",
     ("serve", "--launcher"): "write the launcher into the command, after --",
-    (
-        "cluster",
-        "--image",
-    ): "a cluster has no container; --python names a Python with the engine",
     ("cluster", "--launcher"): "the engine starts its workers itself; write the command after --",
     ("cluster", "--workers"): "-N N is the number of hosts, -g N that of the GPUs on each",
     ("cluster", "--retries"): "a cluster is not started again; the command can be, within it",

@@ -33,7 +33,7 @@ _HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
 _LIMITS = "{} policy shows what the administrator allows"
 _CLUSTER = "genvx remote cluster ray (or dask) -N 2 -g 4 -- CMD starts one on leased GPUs"
 _LAUNCH = "{} run -g 2 --launcher torchrun -- train.py starts a process for each GPU"
-_CONTAINER = "{} run -d -g 1 --image IMAGE -- CMD runs a command in a container"
+_CONTAINER = "{} run -g 1 --image IMAGE -- CMD runs a command in a container"
 _SERVE = "{} serve -g 1 -- CMD starts a server on a port that it finds in $PORT"
 _NO_DAEMON = "genvx has no server; nothing needs to be started on a shared machine"
 
