@@ -65,7 +65,8 @@ def stop(remote: Remote, *, confirm: Callable[[str], None], json: bool) -> None:
 
         print_document("remotes stop", remote=remote.name, machine=None, job=_plain(job))
     elif gone:
-        tell(f"{remote.name}: job {' and '.join(map(str, gone))} is given back")
+        jobs = f"job {gone[0]} is" if len(gone) == 1 else f"jobs {' and '.join(map(str, gone))} are"
+        tell(f"{remote.name}: {jobs} given back")
     else:
         tell(f"{remote.name} has no allocation; there is nothing to give back")
 
