@@ -217,7 +217,7 @@ MUTANTS = (
         (
             Change(
                 "LocalHold.supervise",
-                "self.keep_time(spare=os.getpid(), supervised=True, grace=grace)",
+                "self.keep_time(spare=os.getpid(), supervised=True, whole=whole, grace=grace)",
                 "pass",
             ),
         ),

@@ -104,8 +104,8 @@ class Holder:
             at = next((n for n, line in enumerate(lines) if line.startswith(SAYS)), None)
             if at is not None:
                 for line in lines[:at]:
-                    self._tell(f"  {printable(line)}")
-                name, why = self.run.hosts[rank].name, printable(lines[at][len(SAYS) :])
+                    self._tell(f"  {legible(line)}")
+                name, why = self.run.hosts[rank].name, legible(lines[at][len(SAYS) :])
                 kind = CommandNotFound if why.startswith(NO_COMMAND) else GenvxError
                 return kind(f"{name}: {why}")
         return GenvxError(
@@ -144,6 +144,6 @@ def _free_port() -> int:
         return port
 
 
-def printable(text: str) -> str:
+def legible(text: str) -> str:
     """What a host said, without control characters."""
     return "".join(char if char.isprintable() else "?" for char in text)[:500]

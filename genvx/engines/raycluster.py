@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from genvx.engines.cluster import Holder, printable
+from genvx.engines.cluster import Holder, legible
 from genvx.engines.plan import TAG, Plan
 from genvx.engines.raytoken import Token
 from genvx.errors import GenvxError, InvalidInput
@@ -95,6 +95,6 @@ def _require_same(ours: tuple[str, str], info: dict[str, Any]) -> None:
     theirs = str(info["version"]), str(info["python"])
     if theirs != ours:
         raise GenvxError(
-            f"the hosts have Ray {printable(theirs[0])} with Python {printable(theirs[1])}, this "
+            f"the hosts have Ray {legible(theirs[0])} with Python {legible(theirs[1])}, this "
             f"program has Ray {ours[0]} with Python {ours[1]}; both need the same"
         )

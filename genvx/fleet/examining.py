@@ -127,8 +127,10 @@ def _code_of_python(host: Examined, hear: Callable[[bytes], None]) -> int | None
     with Deadline(host.patience) as deadline:
         deadline.closes(lambda: close_channel(started.channel))
         try:
-            return started.communicate(None, hear, hear)
+            code = started.communicate(None, hear, hear)
         except HostUnreachable:
             if not deadline.expired:
                 raise
             return None
+        # A command that is hung up on may end with a code of its own.
+        return None if deadline.expired else code

@@ -122,7 +122,9 @@ class StateDirectory:
                 ) from None
             raise state_error(error, f"open the state directory {root}") from None
         try:
-            os.mkdir(root, 0o700)
+            # Others may make it at the same time.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(root, 0o700)
             return os.open(root, mounts.OPEN_DIRECTORY)
         except OSError as error:
             raise state_error(error, f"create the state directory {root}") from None

@@ -95,7 +95,7 @@ def test_the_commands_of_guilds_pages_work_as_they_stand(remotes, seed):
     # Where its Python is missing, nothing runs, and the check says so.
     assert "no virtual environment" in ok("check", "-r", "broken", code=4)
     stuck = ok("remote", "--remote", "stuck", "-t", "5", "check", code=4)
-    assert "venv-activate sleep 600: not done within 5 s" in stuck
+    assert "venv-activate sleep 600: not done within 5 s" in stuck, stuck
     ok("run", "-q", "-g", "1", "-r", "broken", "--", "true", code=126)
     assert run not in ok("runs", "-r", "broken")
 

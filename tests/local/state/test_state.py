@@ -22,6 +22,20 @@ def test_a_missing_directory_is_made_for_oneself_only(short_tmp):
     assert (short_tmp / "new").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_state_directory_that_somebody_else_makes_at_the_same_time_is_used(
+    short_tmp, monkeypatch
+):
+    made = os.mkdir
+
+    def late(path, *mode, **options):
+        made(path, *mode, **options)
+        made(path, *mode, **options)  # the other one was first
+
+    monkeypatch.setattr(os, "mkdir", late)
+    StateDirectory(str(short_tmp / "new")).close()
+    assert os.path.isdir(short_tmp / "new" / "leases")
+
+
 def test_a_fork_that_drops_what_it_inherited_closes_nothing_of_its_own():
     opened = Opened(os.open("/", os.O_RDONLY))
     pid = os.fork()
